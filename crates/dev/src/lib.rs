@@ -1,0 +1,2 @@
+//! The devices of the PC as pure register machines.
+#![forbid(unsafe_code)]
