@@ -1,1 +1,14 @@
-//! Part of Ringer.
+//! What an instruction *is*: decoding, the compact form that the engines run, and which CPU
+//! model has it.
+#![forbid(unsafe_code)]
+
+mod decode;
+mod insn;
+mod model;
+mod routine;
+
+pub use decode::{CodeSize, DecodeError, MAX_LENGTH, decode};
+pub use iced_x86::{Code, CpuidFeature, Mnemonic};
+pub use insn::{Insn, Kind, Prefix, reg, seg};
+pub use model::CpuModel;
+pub use routine::{Routine, routine};

@@ -1,1 +1,23 @@
-//! Part of Ringer.
+//! Guest-physical memory, memory traces, shadow page tables as data, and the page walker.
+//!
+//! All raw access to guest RAM of the whole project happens here. No `&[u8]` over guest RAM is
+//! ever formed: bytes are copied in and out.
+
+mod arena;
+mod bulk;
+mod rmap;
+mod shadow;
+mod space;
+mod trace;
+mod walk;
+
+pub use arena::{Arena, HostAddress};
+pub use shadow::{Memory, MemoryError, PageKind, Rights};
+pub use space::{Role, SpaceId};
+pub use trace::{TableUse, Trace};
+pub use walk::{Access, PageError, Paging, Walk, walk};
+
+/// Bytes of a page.
+pub const PAGE: u32 = 4096;
+/// Log2 of [`PAGE`].
+pub const PAGE_SHIFT: u32 = 12;

@@ -1,0 +1,78 @@
+//! How an engine reaches the monitor without knowing it, and the monitor an engine.
+
+use crate::{Fault, Insn, State};
+use mem::Memory;
+
+/// What execution does after a sensitive instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// On with the next instruction, or wherever EIP points now.
+    Continue,
+    /// Back to the dispatcher, which looks at the state.
+    Leave,
+}
+
+/// Why an engine came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StopReason {
+    /// The instruction at EIP raised this; nothing of it was committed.
+    Fault(Fault),
+    /// As many instructions have retired as were asked for.
+    Budget,
+    /// The state asks for the dispatcher's attention ([`State::leave`]).
+    Leave,
+}
+
+/// A slow access that was found permitted: where the bytes are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Linear address of the first byte.
+    pub linear: u32,
+    /// Bytes.
+    pub size: u32,
+}
+
+/// What engines ask of the virtual machine monitor. EIP and the retired count are exact
+/// whenever one of these is called.
+pub trait Monitor {
+    /// Interprets the sensitive instruction at EIP. On success EIP says where to go on.
+    ///
+    /// # Errors
+    /// The fault that the instruction raises; EIP then still points at it.
+    fn sensitive(&mut self, cpu: &mut State, mem: &mut Memory, insn: &Insn) -> Result<Flow, Fault>;
+
+    /// Finds whether `size` bytes at `linear` may be read (or written) with the current
+    /// privilege, fills the shadow, sets A and D bits.
+    ///
+    /// # Errors
+    /// The page fault.
+    fn probe(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32, size: u32, write: bool) -> Result<(), Fault>;
+
+    /// Reads up to 8 bytes that were probed: MMIO, page-crossing, watched.
+    fn slow_read(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32, size: u32) -> u64;
+
+    /// Writes up to 8 bytes that were probed: MMIO, page-crossing, traced, watched.
+    fn slow_write(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32, size: u32, value: u64);
+
+    /// Makes the page of `linear` executable in the shadow, or says why it is not.
+    /// `Ok(false)` means that it may be executed but is not memory that can be shadowed.
+    ///
+    /// # Errors
+    /// The page fault.
+    fn fetch(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32) -> Result<bool, Fault>;
+
+    /// Reads up to 15 code bytes one by one where [`Monitor::fetch`] found no shadow.
+    ///
+    /// # Errors
+    /// The page fault of the first byte that cannot be fetched, and the number of bytes before it.
+    fn fetch_bytes(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32, out: &mut [u8]) -> Result<(), (usize, Fault)>;
+}
+
+/// An engine: runs guest code from [`State`] until something needs the dispatcher.
+pub trait Engine {
+    /// Runs until `cpu.retired` reaches `until` (exactly), a fault, or a request to leave.
+    fn run(&mut self, cpu: &mut State, mem: &mut Memory, monitor: &mut dyn Monitor, until: u64) -> StopReason;
+
+    /// Forgets all translations.
+    fn flush(&mut self);
+}

@@ -1,0 +1,80 @@
+//! Decoding of 16- and 32-bit code through iced-x86.
+
+use crate::{CpuModel, Insn};
+use iced_x86::{Code, Decoder, DecoderError, DecoderOptions};
+
+/// The longest instruction; one byte more is #GP(0) (SDM vol. 2, 2.3.11).
+pub const MAX_LENGTH: usize = 15;
+
+/// The default operand and address size of a code segment (the D bit, and later L).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum CodeSize {
+    /// Real mode, V86 mode and 16-bit segments.
+    Bits16,
+    /// Segments with D = 1.
+    Bits32,
+}
+
+/// Why bytes are not an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes given end within the instruction; the next page decides.
+    #[error("the instruction goes on after the last byte given")]
+    Truncated,
+    /// Longer than [`MAX_LENGTH`]: #GP(0).
+    #[error("the instruction is longer than 15 bytes")]
+    TooLong,
+    /// No instruction of this CPU model: #UD.
+    #[error("not an instruction of this CPU")]
+    Undefined,
+}
+
+fn options(model: CpuModel) -> u32 {
+    match model {
+        CpuModel::I8086 => DecoderOptions::NONE,
+        CpuModel::I286 => DecoderOptions::LOADALL286 | DecoderOptions::OLD_FPU,
+        CpuModel::I386 => DecoderOptions::OLD_FPU,
+        _ => DecoderOptions::MPX | DecoderOptions::NONE,
+    }
+}
+
+/// Decodes the instruction at the start of `bytes` (at most 15 are looked at).
+///
+/// # Errors
+/// [`DecodeError`]; `Truncated` only when fewer than 15 bytes were given.
+pub fn decode(bytes: &[u8], size: CodeSize, model: CpuModel) -> Result<Insn, DecodeError> {
+    let bytes = &bytes[..bytes.len().min(MAX_LENGTH)];
+    if model == CpuModel::I8086 {
+        return crate::model::decode_8086(bytes);
+    }
+    decode_with(bytes, size, model)
+}
+
+pub(crate) fn decode_with(bytes: &[u8], size: CodeSize, model: CpuModel) -> Result<Insn, DecodeError> {
+    let bits = if size == CodeSize::Bits16 { 16 } else { 32 };
+    let mut decoder = Decoder::with_ip(bits, bytes, 0, options(model));
+    let i = decoder.decode();
+    match decoder.last_error() {
+        DecoderError::None => {}
+        DecoderError::NoMoreBytes if bytes.len() < MAX_LENGTH => return Err(DecodeError::Truncated),
+        DecoderError::NoMoreBytes => return Err(DecodeError::TooLong),
+        _ => return invalid(bytes, decoder.position()),
+    }
+    if !model.has(i.code()) {
+        return Err(DecodeError::Undefined);
+    }
+    let mut insn = Insn::new(&i);
+    insn.scan_prefixes(bytes);
+    insn.set_sizes(bytes, size == CodeSize::Bits32);
+    if i.code() == Code::INVALID { Err(DecodeError::Undefined) } else { Ok(insn) }
+}
+
+/// An invalid instruction is #UD, unless prefixes alone fill all fifteen bytes.
+fn invalid(bytes: &[u8], position: usize) -> Result<Insn, DecodeError> {
+    let is_prefix = |b: &u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
+    if position >= MAX_LENGTH && bytes.iter().all(is_prefix) {
+        Err(DecodeError::TooLong)
+    } else {
+        Err(DecodeError::Undefined)
+    }
+}

@@ -1,0 +1,133 @@
+//! CPU models: which instructions each one has.
+
+use crate::decode::decode_with;
+use crate::{CodeSize, DecodeError, Insn};
+use iced_x86::{Code, CpuidFeature, Mnemonic};
+
+/// A CPU profile, in the order of the chips' appearance.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[allow(missing_docs)]
+pub enum CpuModel {
+    I8086,
+    I286,
+    I386,
+    I486,
+    Pentium,
+    Pentium2,
+    Pentium3,
+    Pentium4,
+    /// Atom N270: SSSE3, no long mode; the default.
+    N270,
+}
+
+impl CpuModel {
+    /// Every model with the name that `--cpu` takes.
+    pub const ALL: [(&'static str, CpuModel); 9] = [
+        ("8086", CpuModel::I8086),
+        ("286", CpuModel::I286),
+        ("386", CpuModel::I386),
+        ("486", CpuModel::I486),
+        ("pentium", CpuModel::Pentium),
+        ("pentium2", CpuModel::Pentium2),
+        ("pentium3", CpuModel::Pentium3),
+        ("pentium4", CpuModel::Pentium4),
+        ("n270", CpuModel::N270),
+    ];
+
+    /// The model of that name.
+    pub fn from_name(name: &str) -> Option<CpuModel> {
+        Self::ALL.iter().find(|(n, _)| *n == name).map(|&(_, m)| m)
+    }
+
+    /// The name that `--cpu` takes.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|&&(_, m)| m == self).map_or("?", |&(n, _)| n)
+    }
+
+    /// Whether the model executes this form; otherwise it is #UD.
+    pub fn has(self, code: Code) -> bool {
+        if matches!(code.mnemonic(), Mnemonic::Prefetchw | Mnemonic::Prefetch | Mnemonic::Endbr32) {
+            return self >= CpuModel::Pentium4;
+        }
+        code.cpuid_features().iter().all(|&f| self.has_feature(f))
+    }
+
+    fn has_feature(self, f: CpuidFeature) -> bool {
+        use CpuidFeature as F;
+        let since = match f {
+            F::INTEL8086 | F::INTEL8086_ONLY | F::FPU => CpuModel::I8086,
+            F::INTEL186 | F::INTEL286 | F::FPU287 => CpuModel::I286,
+            F::INTEL286_ONLY | F::FPU287XL_ONLY => return self == CpuModel::I286,
+            F::INTEL386 | F::FPU387 | F::SMM => CpuModel::I386,
+            F::INTEL386_ONLY | F::INTEL386_A0_ONLY | F::FPU387SL_ONLY => return self == CpuModel::I386,
+            F::INTEL486 | F::CPUID => CpuModel::I486,
+            F::CX8 | F::TSC | F::MSR => CpuModel::Pentium,
+            F::MMX | F::CMOV | F::SEP | F::RDPMC | F::FXSR | F::MULTIBYTENOP | F::UDBG => CpuModel::Pentium2,
+            F::SSE => CpuModel::Pentium3,
+            F::SSE2 | F::CLFSH | F::PAUSE => CpuModel::Pentium4,
+            F::SSE3 | F::SSSE3 | F::MONITOR | F::MOVBE => CpuModel::N270,
+            _ => return false,
+        };
+        self >= since
+    }
+}
+
+/// The 8086 has no invalid opcodes: what later chips gave a meaning is an alias of an older one
+/// (60-6F of 70-7F, C0/C1/C8/C9 of the returns), and 0F is POP CS.
+pub(crate) fn decode_8086(bytes: &[u8]) -> Result<Insn, DecodeError> {
+    let prefixes = bytes.iter().take_while(|b| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0xf0..=0xf3)).count();
+    let mut rest = [0u8; crate::MAX_LENGTH];
+    let mut n = 0;
+    // LOCK and F1 (its alias) change nothing that a program sees
+    for &b in bytes[..prefixes].iter().filter(|b| !matches!(**b, 0xf0 | 0xf1)) {
+        rest[n] = b;
+        n += 1;
+    }
+    let dropped = prefixes - n;
+    rest[n..bytes.len() - dropped].copy_from_slice(&bytes[prefixes..]);
+    if let Some(op) = rest.get_mut(n) {
+        *op = alias_8086(*op);
+    }
+    if let Some([op, modrm]) = rest.get_mut(n..n + 2) {
+        alias_group_8086(*op, modrm);
+    }
+    let mut insn = decode_with(&rest[..bytes.len() - dropped], CodeSize::Bits16, CpuModel::I8086)?;
+    insn.len += dropped as u8;
+    Ok(insn)
+}
+
+fn alias_8086(op: u8) -> u8 {
+    match op {
+        0x60..=0x6f => op + 0x10,
+        0xc0 | 0xc1 | 0xc8 | 0xc9 => op + 2,
+        _ => op,
+    }
+}
+
+fn alias_group_8086(op: u8, modrm: &mut u8) {
+    let reg = *modrm >> 3 & 7;
+    match (op, reg) {
+        (0xf6 | 0xf7, 1) => *modrm &= !0x38,
+        (0x8c | 0x8e, 4..=7) => *modrm &= !0x20,
+        (0xff, 7) => *modrm &= !0x08,
+        (0xc6 | 0xc7, 1..=7) => *modrm &= !0x38,
+        (0x8f, 1..=7) => *modrm &= !0x38,
+        _ => {}
+    }
+}
+
+impl CpuModel {
+    /// Family, model and stepping as CPUID leaf 1 and the reset value of EDX show them.
+    pub fn signature(self) -> u32 {
+        match self {
+            CpuModel::I8086 | CpuModel::I286 => 0,
+            CpuModel::I386 => 0x0308,
+            CpuModel::I486 => 0x0480,
+            CpuModel::Pentium => 0x0543,
+            CpuModel::Pentium2 => 0x0652,
+            CpuModel::Pentium3 => 0x0683,
+            CpuModel::Pentium4 => 0x0f29,
+            CpuModel::N270 => 0x106c2,
+        }
+    }
+}

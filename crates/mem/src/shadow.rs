@@ -1,0 +1,610 @@
+//! Guest-physical memory with its shadows: frames, traces, spaces, the current view.
+
+use crate::arena::{Arena, HostAddress};
+use crate::rmap::ReverseMap;
+use crate::space::{ARRAYS, Space};
+use crate::trace::{FrameTraces, grains};
+use crate::{PAGE, PAGE_SHIFT, Role, SpaceId, TableUse, Trace};
+use std::collections::HashMap;
+
+/// Why memory could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// The host refused a mapping.
+    #[error("the host cannot map {bytes} bytes")]
+    Map {
+        /// Bytes asked for.
+        bytes: u64,
+    },
+}
+
+/// What a physical page is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageKind {
+    /// Readable and writable memory.
+    Ram,
+    /// Readable memory whose writes are ignored.
+    Rom,
+    /// Devices, or nothing.
+    Mmio,
+}
+
+/// What a shadow entry permits; the three arrays of a privilege.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rights {
+    /// Loads.
+    pub read: bool,
+    /// Stores.
+    pub write: bool,
+    /// Fetches.
+    pub execute: bool,
+}
+
+/// Entry bit: the page is memory and the address bits are valid.
+const VALID: u64 = 1;
+/// Entry bit: stores go through the code bitmap first.
+const FINE: u64 = 2;
+
+/// Host pages of shadow arrays in all, beyond which the least recently used space goes.
+const SHADOW_PAGES: usize = 48 << 10;
+/// Places at which one table may be in use before its shadows are made anew.
+const TABLE_USES: usize = 256;
+/// Spaces kept at most.
+const SPACES: usize = 96;
+
+#[derive(Clone, Copy)]
+struct View {
+    read: *const u64,
+    write: *const u64,
+    execute: *const u64,
+}
+
+/// Guest memory of one machine, with the shadows of its address spaces.
+pub struct Memory {
+    arena: Arena,
+    kinds: Vec<PageKind>,
+    traces: Vec<FrameTraces>,
+    reverse: ReverseMap,
+    spaces: Vec<Option<Space>>,
+    index: HashMap<(u32, Role), SpaceId>,
+    tables: HashMap<u32, Vec<TableUse>>,
+    current: SpaceId,
+    user: bool,
+    view: View,
+    clock: u64,
+    queue: Vec<Trace>,
+    log_dirty: bool,
+    aliases: Vec<(u32, u32, u32)>,
+    /// Shadow entries made so far.
+    pub fills: u64,
+}
+
+// SAFETY: the raw pointers of `view` point into mappings that `self` owns and that move with it;
+// nothing else holds them, so the whole may be sent to another thread.
+unsafe impl Send for Memory {}
+
+impl Memory {
+    /// `ram` bytes of RAM from physical 0 (rounded up to a page), and one space with paging off.
+    ///
+    /// # Errors
+    /// The host has not the address space.
+    pub fn new(ram: u64) -> Result<Memory, MemoryError> {
+        let frames = ram.div_ceil(u64::from(PAGE)) as usize;
+        let arena = Arena::new((frames as u64) << PAGE_SHIFT)?;
+        let first = Space::new(0, Role(0))?;
+        let mut memory = Memory {
+            arena,
+            kinds: vec![PageKind::Ram; frames],
+            traces: vec![FrameTraces { dirty: true, ..FrameTraces::default() }; frames],
+            reverse: ReverseMap::new(frames),
+            view: View { read: first.array(0), write: first.array(1), execute: first.array(2) },
+            spaces: vec![Some(first)],
+            index: HashMap::from([((0, Role(0)), SpaceId(0))]),
+            tables: HashMap::new(),
+            current: SpaceId(0),
+            user: false,
+            clock: 0,
+            queue: Vec::new(),
+            log_dirty: false,
+            aliases: Vec::new(),
+            fills: 0,
+        };
+        memory.set_view();
+        Ok(memory)
+    }
+
+    /// Bytes of the arena.
+    pub fn len(&self) -> u64 {
+        self.arena.len()
+    }
+
+    /// Whether there is no memory.
+    pub fn is_empty(&self) -> bool {
+        self.arena.is_empty()
+    }
+
+    pub(crate) fn arena_mut(&mut self) -> &mut Arena {
+        &mut self.arena
+    }
+
+    // ---- the view that engines use ----
+
+    /// Host address for a load of `size` bytes at `linear`, when it is plain memory.
+    #[inline(always)]
+    pub fn lookup_read(&self, linear: u32, size: u32) -> Option<HostAddress> {
+        // SAFETY: `view.read` points to 2^20 entries of the current space, whose mapping is
+        // alive while it is current (`set_view`); the index has 20 bits.
+        let entry = unsafe { *self.view.read.add((linear >> PAGE_SHIFT) as usize) };
+        let inside = linear & (PAGE - 1) <= PAGE - size;
+        (entry & VALID != 0 && inside).then(|| host(entry, linear))
+    }
+
+    /// Host address for a store of `size` bytes at `linear`, when it is plain memory and hits
+    /// no trace.
+    #[inline(always)]
+    pub fn lookup_write(&self, linear: u32, size: u32) -> Option<HostAddress> {
+        // SAFETY: as in `lookup_read`.
+        let entry = unsafe { *self.view.write.add((linear >> PAGE_SHIFT) as usize) };
+        let inside = linear & (PAGE - 1) <= PAGE - size;
+        if entry & VALID == 0 || !inside {
+            return None;
+        }
+        if entry & FINE != 0 && self.hits_code(host(entry, linear), size) {
+            return None;
+        }
+        Some(host(entry, linear))
+    }
+
+    /// The execute entry of a linear page: 0, or a value that names its frame.
+    #[inline(always)]
+    pub fn lookup_execute(&self, linear: u32) -> u64 {
+        // SAFETY: as in `lookup_read`.
+        unsafe { *self.view.execute.add((linear >> PAGE_SHIFT) as usize) }
+    }
+
+    /// Physical address of `linear` under an execute entry.
+    #[inline(always)]
+    pub fn physical_of(&self, entry: u64, linear: u32) -> u32 {
+        (host(entry, linear).0.wrapping_sub(self.arena.base())) as u32
+    }
+
+    #[inline(never)]
+    fn hits_code(&self, at: HostAddress, size: u32) -> bool {
+        let physical = at.0.wrapping_sub(self.arena.base()) as u32;
+        let traces = &self.traces[(physical >> PAGE_SHIFT) as usize];
+        traces.code & grains(physical & (PAGE - 1), size) != 0
+    }
+
+    /// Reads bytes at an address that a lookup gave.
+    #[inline(always)]
+    pub fn read<const N: usize>(&self, at: HostAddress) -> [u8; N] {
+        self.arena.read(at)
+    }
+
+    /// Writes bytes at an address that [`Memory::lookup_write`] gave.
+    #[inline(always)]
+    pub fn write<const N: usize>(&mut self, at: HostAddress, value: [u8; N]) {
+        self.arena.write(at, value);
+    }
+
+    // ---- physical memory ----
+
+    /// What the physical page of `at` is.
+    #[inline]
+    pub fn kind(&self, at: u64) -> PageKind {
+        self.kinds.get((at >> PAGE_SHIFT) as usize).copied().unwrap_or(PageKind::Mmio)
+    }
+
+    /// Declares the pages of a physical range; drops their shadows.
+    pub fn set_kind(&mut self, at: u32, len: u32, kind: PageKind) {
+        let first = at >> PAGE_SHIFT;
+        for frame in first..first.saturating_add(len.div_ceil(PAGE)) {
+            if let Some(k) = self.kinds.get_mut(frame as usize) {
+                *k = kind;
+                self.drop_frame(frame);
+            }
+        }
+    }
+
+    /// Lets the physical range from `at` show arena memory at `target` (high BIOS, for one).
+    pub fn alias(&mut self, at: u32, len: u32, target: u32) {
+        self.aliases.push((at, len, target));
+    }
+
+    /// Where in the arena a physical address lies, if it is memory.
+    pub fn resolve(&self, at: u64) -> Option<u32> {
+        if self.kind(at) != PageKind::Mmio {
+            return Some(at as u32);
+        }
+        let at = u32::try_from(at).ok()?;
+        let &(base, _, target) = self.aliases.iter().find(|&&(base, len, _)| at.wrapping_sub(base) < len)?;
+        Some(target + (at - base))
+    }
+
+    /// Copies bytes out of physical memory; what is not memory reads as FFh.
+    pub fn read_physical(&self, at: u64, out: &mut [u8]) {
+        for (n, b) in out.iter_mut().enumerate() {
+            let at = at + n as u64;
+            *b = self.resolve(at).map_or(0xff, |a| self.arena.read::<1>(self.arena.host(u64::from(a)))[0]);
+        }
+    }
+
+    /// An aligned dword of physical memory, if it is memory.
+    #[inline]
+    pub fn dword(&self, at: u32) -> Option<u32> {
+        let at = self.resolve(u64::from(at & !3))?;
+        Some(u32::from_le_bytes(self.arena.read(self.arena.host(u64::from(at)))))
+    }
+
+    /// Writes to RAM as a device does (DMA), or a slow guest store: through the traces. What is
+    /// ROM or no memory ignores it.
+    pub fn write_physical(&mut self, at: u64, bytes: &[u8]) {
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = at + done as u64;
+            let room = (u64::from(PAGE) - at % u64::from(PAGE)) as usize;
+            let n = room.min(bytes.len() - done);
+            if self.kind(at) == PageKind::Ram {
+                self.note_write(at as u32, n as u32);
+                self.arena.copy_in(self.arena.host(at), &bytes[done..done + n]);
+            }
+            done += n;
+        }
+    }
+
+    /// Puts an image into memory, ROM included; for loading before the guest runs.
+    pub fn load(&mut self, at: u32, bytes: &[u8]) -> bool {
+        let fits = u64::from(at) + bytes.len() as u64 <= self.arena.len();
+        if fits {
+            self.note_write(at, bytes.len() as u32);
+            self.arena.copy_in(self.arena.host(u64::from(at)), bytes);
+        }
+        fits
+    }
+
+    /// Sets bits of a dword for the page walker: A and D, which no trace needs to see.
+    pub fn set_bits(&mut self, at: u32, bits: u32) {
+        if self.kind(u64::from(at)) == PageKind::Ram
+            && let Some(old) = self.dword(at)
+        {
+            self.traces[(at >> PAGE_SHIFT) as usize].dirty = true;
+            self.arena.write(self.arena.host(u64::from(at & !3)), (old | bits).to_le_bytes());
+        }
+    }
+
+    // ---- traces ----
+
+    fn note_write(&mut self, at: u32, len: u32) {
+        let mut done = 0;
+        while done < len {
+            let at = at + done;
+            let n = (PAGE - at % PAGE).min(len - done);
+            self.note_write_in_page(at >> PAGE_SHIFT, at % PAGE, n);
+            done += n;
+        }
+    }
+
+    fn note_write_in_page(&mut self, frame: u32, offset: u32, len: u32) {
+        let Some(traces) = self.traces.get_mut(frame as usize) else { return };
+        traces.dirty = true;
+        let hit = traces.code & grains(offset, len);
+        if hit != 0 {
+            self.queue.push(Trace::Code { frame, grains: hit });
+        }
+        if traces.table {
+            self.queue.push(Trace::Table { frame, offset, len });
+        }
+    }
+
+    /// Whether writes wait in the queue.
+    #[inline(always)]
+    pub fn has_traces(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Takes the queued table writes, leaving those to code for the engine.
+    pub fn take_table_writes(&mut self) -> Vec<Trace> {
+        let (code, tables) = self.queue.drain(..).partition(|t| matches!(t, Trace::Code { .. }));
+        self.queue = code;
+        tables
+    }
+
+    /// Takes the queued writes to code.
+    pub fn take_code_writes(&mut self) -> Vec<Trace> {
+        let (code, tables) = self.queue.drain(..).partition(|t| matches!(t, Trace::Code { .. }));
+        self.queue = tables;
+        code
+    }
+
+    /// Declares which grains of a frame hold translated code.
+    pub fn set_code(&mut self, frame: u32, code: u64) {
+        if let Some(t) = self.traces.get_mut(frame as usize) {
+            let old = std::mem::replace(&mut t.code, code);
+            if (old == 0) != (code == 0) {
+                self.revoke_writes(frame);
+            }
+        }
+    }
+
+    /// Declares that `frame` serves as a page table; its writes are traced from now on.
+    pub fn trace_table(&mut self, frame: u32, table_use: TableUse) {
+        let Some(t) = self.traces.get_mut(frame as usize) else { return };
+        let new = !std::mem::replace(&mut t.table, true);
+        if self.table_uses(frame).len() >= TABLE_USES {
+            self.unshadow(frame);
+            return self.trace_table(frame, table_use);
+        }
+        let users = self.tables.entry(frame).or_default();
+        if !users.contains(&table_use) {
+            users.push(table_use);
+        }
+        if new {
+            self.revoke_writes(frame);
+        }
+    }
+
+    /// How a traced frame serves as a page table.
+    pub fn table_uses(&self, frame: u32) -> &[TableUse] {
+        self.tables.get(&frame).map_or(&[], Vec::as_slice)
+    }
+
+    /// Drops all that was derived from a table, and its trace.
+    pub fn unshadow(&mut self, frame: u32) {
+        for u in self.tables.remove(&frame).unwrap_or_default() {
+            let entries = PAGE / u.entry_size;
+            self.drop_pages(u.space, u.first_page, entries * u.pages_per_entry);
+        }
+        if let Some(t) = self.traces.get_mut(frame as usize) {
+            t.table = false;
+        }
+    }
+
+    /// Makes every access to a frame slow (or no longer): for watchpoints.
+    pub fn watch(&mut self, frame: u32, on: bool) {
+        if let Some(t) = self.traces.get_mut(frame as usize)
+            && std::mem::replace(&mut t.watch, on) != on
+        {
+            self.drop_frame(frame);
+        }
+    }
+
+    /// Starts a dirty log: every frame counts as clean until it is written.
+    pub fn start_dirty_log(&mut self) {
+        self.log_dirty = true;
+        self.traces.iter_mut().for_each(|t| t.dirty = false);
+        (0..self.traces.len() as u32).for_each(|f| self.revoke_writes(f));
+    }
+
+    /// Ends the dirty log.
+    pub fn stop_dirty_log(&mut self) {
+        self.log_dirty = false;
+        self.traces.iter_mut().for_each(|t| t.dirty = true);
+    }
+
+    /// The frames written since the log was started or last taken, which are clean again.
+    pub fn take_dirty(&mut self) -> Vec<u32> {
+        let dirty: Vec<u32> = (0..self.traces.len() as u32).filter(|&f| self.traces[f as usize].dirty).collect();
+        for &f in &dirty {
+            self.traces[f as usize].dirty = !self.log_dirty;
+            self.revoke_writes(f);
+        }
+        dirty
+    }
+
+    // ---- shadows ----
+
+    /// Makes (table, role) the current space; returns whether it was new.
+    ///
+    /// # Errors
+    /// The host cannot map another space.
+    pub fn activate(&mut self, table: u32, role: Role, user: bool) -> Result<bool, MemoryError> {
+        self.clock += 1;
+        self.user = user;
+        let known = self.index.get(&(table, role)).copied();
+        let id = match known {
+            Some(id) => id,
+            None => self.new_space(table, role)?,
+        };
+        self.current = id;
+        if let Some(Some(s)) = self.spaces.get_mut(usize::from(id.0)) {
+            s.used = self.clock;
+        }
+        self.set_view();
+        Ok(known.is_none())
+    }
+
+    /// Changes the privilege of the current view.
+    #[inline]
+    pub fn set_user(&mut self, user: bool) {
+        self.user = user;
+        self.set_view();
+    }
+
+    fn set_view(&mut self) {
+        if let Some(Some(s)) = self.spaces.get(usize::from(self.current.0)) {
+            let first = if self.user { 3 } else { 0 };
+            self.view = View { read: s.array(first), write: s.array(first + 1), execute: s.array(first + 2) };
+        }
+    }
+
+    /// The current space.
+    pub fn current(&self) -> SpaceId {
+        self.current
+    }
+
+    /// Spaces in being.
+    pub fn space_count(&self) -> usize {
+        self.index.len()
+    }
+
+    fn new_space(&mut self, table: u32, role: Role) -> Result<SpaceId, MemoryError> {
+        if self.index.len() >= SPACES {
+            self.evict();
+        }
+        let space = Space::new(table, role)?;
+        let free = self.spaces.iter().position(Option::is_none);
+        let id = SpaceId(free.unwrap_or(self.spaces.len()) as u16);
+        match free {
+            Some(n) => self.spaces[n] = Some(space),
+            None => self.spaces.push(Some(space)),
+        }
+        self.index.insert((table, role), id);
+        Ok(id)
+    }
+
+    /// Removes the least recently used space that is not the current one.
+    fn evict(&mut self) -> bool {
+        let oldest = (0..self.spaces.len() as u16)
+            .map(SpaceId)
+            .filter(|&id| id != self.current)
+            .filter_map(|id| self.spaces[usize::from(id.0)].as_ref().map(|s| (s.used, id)))
+            .min();
+        let Some((_, id)) = oldest else { return false };
+        self.drop_pages(id, 0, 1 << 20);
+        self.forget_tables(id);
+        if let Some(s) = self.spaces[usize::from(id.0)].take() {
+            self.index.remove(&(s.table, s.role));
+        }
+        true
+    }
+
+    fn forget_tables(&mut self, id: SpaceId) {
+        let traces = &mut self.traces;
+        self.tables.retain(|&frame, users| {
+            users.retain(|u| u.space != id);
+            if users.is_empty()
+                && let Some(t) = traces.get_mut(frame as usize)
+            {
+                t.table = false;
+            }
+            !users.is_empty()
+        });
+    }
+
+    /// Shows the frame at physical `at` under the linear page of the current space and
+    /// privilege. Rights are narrowed by what the frame is and by its traces. Nothing happens
+    /// for MMIO and watched frames.
+    pub fn install(&mut self, linear: u32, at: u64, rights: Rights) {
+        let page = linear >> PAGE_SHIFT;
+        let Some(target) = self.resolve(at) else { return };
+        let frame = target >> PAGE_SHIFT;
+        let Some(traces) = self.traces.get(frame as usize) else { return };
+        if traces.watch {
+            return;
+        }
+        let (code, rom) = (traces.code != 0, self.kind(u64::from(target)) != PageKind::Ram || target as u64 != at);
+        let write = rights.write && !rom && !traces.table && traces.dirty;
+        let id = self.current;
+        let first = if self.user { 3 } else { 0 };
+        let entry = (self.arena.base() + (u64::from(frame) << PAGE_SHIFT)) | VALID;
+        self.show(id, page, frame, entry);
+        let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) else { return };
+        if rights.read {
+            space.set(first, page, entry);
+        }
+        if write {
+            space.set(first + 1, page, if code { entry | FINE } else { entry });
+        }
+        if rights.execute {
+            space.set(first + 2, page, entry);
+        }
+        self.fills += 1;
+        self.bound();
+    }
+
+    /// Enters (space, page) into the frame's list, once, and out of another frame's.
+    fn show(&mut self, id: SpaceId, page: u32, frame: u32, entry: u64) {
+        let Some(Some(space)) = self.spaces.get(usize::from(id.0)) else { return };
+        if space.is_present(page) {
+            let shown = (0..ARRAYS).map(|a| space.get(a, page)).find(|e| e & VALID != 0);
+            if shown.is_some_and(|e| e & !FINE == entry) {
+                return;
+            }
+            self.drop_page(id, page);
+        }
+        if let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) {
+            space.set_present(page, true);
+        }
+        self.reverse.add(frame, id, page);
+    }
+
+    /// Keeps the arrays within [`SHADOW_PAGES`].
+    fn bound(&mut self) {
+        let total: usize = self.spaces.iter().flatten().map(Space::touched).sum();
+        if total > SHADOW_PAGES && !self.evict() {
+            let id = self.current;
+            self.drop_pages(id, 0, 1 << 20);
+            if let Some(Some(s)) = self.spaces.get_mut(usize::from(id.0)) {
+                s.wipe();
+            }
+        }
+    }
+
+    /// Drops the entries of `count` linear pages of a space.
+    pub fn drop_pages(&mut self, id: SpaceId, first: u32, count: u32) {
+        let Some(Some(space)) = self.spaces.get(usize::from(id.0)) else { return };
+        let count = count.min((1 << 20) - first.min(1 << 20));
+        for page in space.present_pages(first, count) {
+            self.drop_page(id, page);
+        }
+    }
+
+    fn drop_page(&mut self, id: SpaceId, page: u32) {
+        let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) else { return };
+        let entry = (0..ARRAYS).map(|a| space.get(a, page)).find(|e| e & VALID != 0);
+        (0..ARRAYS).for_each(|a| space.clear(a, page));
+        space.set_present(page, false);
+        if let Some(e) = entry {
+            let frame = (host(e, 0).0.wrapping_sub(self.arena.base()) >> PAGE_SHIFT) as u32;
+            self.reverse.remove(frame, id, page);
+        }
+    }
+
+    /// Drops every entry that shows a frame, in every space.
+    pub fn drop_frame(&mut self, frame: u32) {
+        let users: Vec<_> = self.reverse.users(frame).collect();
+        for (id, page) in users {
+            self.drop_page(id, page);
+        }
+    }
+
+    /// Takes the write entries of a frame away in every space, so that the next store looks.
+    fn revoke_writes(&mut self, frame: u32) {
+        let users: Vec<_> = self.reverse.users(frame).collect();
+        for (id, page) in users {
+            if let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) {
+                space.clear(1, page);
+                space.clear(4, page);
+            }
+        }
+    }
+
+    /// Drops all shadows of all spaces. Changes no guest state: only the next accesses fill again.
+    pub fn drop_all(&mut self) {
+        while self.evict() {}
+        self.drop_pages(self.current, 0, 1 << 20);
+        self.forget_tables(self.current);
+    }
+
+    /// A hash of all of RAM (FNV-1a over 64-bit words), skipping zero pages.
+    pub fn hash(&self) -> u64 {
+        let mut h = 0xcbf2_9ce4_8422_2325_u64;
+        let mut page = [0u8; PAGE as usize];
+        for at in (0..self.arena.len()).step_by(PAGE as usize) {
+            self.arena.copy_out(self.arena.host(at), &mut page);
+            if page.iter().all(|&b| b == 0) {
+                continue;
+            }
+            h = (h ^ at).wrapping_mul(0x100_0000_01b3);
+            for w in page.as_chunks::<8>().0 {
+                h = (h ^ u64::from_le_bytes(*w)).wrapping_mul(0x100_0000_01b3).rotate_left(17);
+            }
+        }
+        h
+    }
+}
+
+#[inline(always)]
+fn host(entry: u64, linear: u32) -> HostAddress {
+    HostAddress((entry & !u64::from(PAGE - 1)) | u64::from(linear & (PAGE - 1)))
+}

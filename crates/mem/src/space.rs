@@ -1,0 +1,146 @@
+//! One address space's shadow: flat arrays over the 2^20 pages of a 32-bit linear space.
+
+use crate::MemoryError;
+use memmap2::MmapMut;
+
+/// Names a space within [`crate::Memory`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub struct SpaceId(pub u16);
+
+/// What a shadow's meaning depends on besides its table: paging mode and control bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Role(pub u32);
+
+/// Pages of a 32-bit linear space.
+pub(crate) const PAGES: usize = 1 << 20;
+/// Arrays a space: read, write, execute, for supervisor and then for user.
+pub(crate) const ARRAYS: usize = 6;
+/// Entries in one host page of an array.
+const CHUNK: usize = 512;
+const CHUNKS: usize = ARRAYS * PAGES / CHUNK;
+
+pub(crate) struct Space {
+    pub(crate) table: u32,
+    pub(crate) role: Role,
+    /// Clock of the last activation, for eviction.
+    pub(crate) used: u64,
+    map: MmapMut,
+    present: Vec<u64>,
+    chunks: Vec<u64>,
+    touched: usize,
+}
+
+impl Space {
+    pub(crate) fn new(table: u32, role: Role) -> Result<Space, MemoryError> {
+        let len = ARRAYS * PAGES * 8;
+        let map = memmap2::MmapOptions::new()
+            .len(len)
+            .no_reserve_swap()
+            .map_anon()
+            .map_err(|_| MemoryError::Map { bytes: len as u64 })?;
+        // huge pages would make each sparse array cost megabytes; where the host refuses the advice
+        // it has none
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::NoHugePage);
+        Ok(Space {
+            table,
+            role,
+            used: 0,
+            map,
+            present: vec![0; PAGES / 64],
+            chunks: vec![0; CHUNKS / 64],
+            touched: 0,
+        })
+    }
+
+    /// Start of an array, for the current view.
+    pub(crate) fn array(&self, array: usize) -> *const u64 {
+        // SAFETY: `array` is below ARRAYS at every caller (asserted), so the result stays inside
+        // the mapping.
+        unsafe { self.map.as_ptr().cast::<u64>().add(array % ARRAYS * PAGES) }
+    }
+
+    fn slot(&mut self, array: usize, page: u32) -> *mut u64 {
+        let index = array % ARRAYS * PAGES + page as usize % PAGES;
+        // SAFETY: the index is reduced to below ARRAYS * PAGES, the mapping's length in entries.
+        unsafe { self.map.as_mut_ptr().cast::<u64>().add(index) }
+    }
+
+    pub(crate) fn get(&self, array: usize, page: u32) -> u64 {
+        let index = array % ARRAYS * PAGES + page as usize % PAGES;
+        // SAFETY: as in `slot`.
+        unsafe { self.map.as_ptr().cast::<u64>().add(index).read() }
+    }
+
+    /// Sets an entry; returns whether a host page of the arrays was touched for the first time.
+    pub(crate) fn set(&mut self, array: usize, page: u32, entry: u64) -> bool {
+        // SAFETY: `slot` points into the mapping, which `&mut self` owns.
+        unsafe { self.slot(array, page).write(entry) };
+        let chunk = (array * PAGES + page as usize) / CHUNK;
+        let (word, bit) = (chunk / 64, 1 << (chunk % 64));
+        let new = self.chunks[word] & bit == 0;
+        self.chunks[word] |= bit;
+        self.touched += usize::from(new);
+        new
+    }
+
+    /// Zeroes an entry without touching memory that was never used.
+    pub(crate) fn clear(&mut self, array: usize, page: u32) {
+        let chunk = (array * PAGES + page as usize) / CHUNK;
+        if self.chunks[chunk / 64] & 1 << (chunk % 64) != 0 {
+            // SAFETY: as in `set`.
+            unsafe { self.slot(array, page).write(0) };
+        }
+    }
+
+    pub(crate) fn is_present(&self, page: u32) -> bool {
+        self.present[page as usize / 64] & 1 << (page % 64) != 0
+    }
+
+    pub(crate) fn set_present(&mut self, page: u32, present: bool) {
+        let bit = 1 << (page % 64);
+        let word = &mut self.present[page as usize / 64];
+        *word = if present { *word | bit } else { *word & !bit };
+    }
+
+    /// The pages from `first`, `count` of them, that have entries.
+    pub(crate) fn present_pages(&self, first: u32, count: u32) -> Vec<u32> {
+        let mut pages = Vec::new();
+        let end = u64::from(first) + u64::from(count);
+        let mut page = u64::from(first);
+        while page < end {
+            let word = self.present[page as usize / 64] >> (page % 64);
+            if word == 0 {
+                page = (page / 64 + 1) * 64;
+                continue;
+            }
+            page += u64::from(word.trailing_zeros());
+            if page < end {
+                pages.push(page as u32);
+            }
+            page += 1;
+        }
+        pages
+    }
+
+    /// Host pages in use by the arrays.
+    pub(crate) fn touched(&self) -> usize {
+        self.touched
+    }
+
+    /// Gives all array memory back to the host; the caller has emptied the reverse map.
+    pub(crate) fn wipe(&mut self) {
+        self.present.fill(0);
+        #[cfg(target_os = "linux")]
+        // SAFETY: the mapping is private and anonymous, so MADV_DONTNEED makes it read as zeroes,
+        // which are valid entries (absent); no reference into it is held.
+        let dropped = unsafe { self.map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) }.is_ok();
+        #[cfg(not(target_os = "linux"))]
+        let dropped = false;
+        if !dropped {
+            self.map.fill(0);
+        }
+        self.chunks.fill(0);
+        self.touched = 0;
+    }
+}

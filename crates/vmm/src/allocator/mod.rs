@@ -1,0 +1,1 @@
+//! The allocator: memory, shadow policy, traces.

@@ -1,0 +1,3 @@
+//! One interpreter for each sensitive instruction, by family.
+
+pub mod operand;

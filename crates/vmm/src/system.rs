@@ -1,0 +1,234 @@
+//! How interpreters reach system state: through named questions, never raw branches.
+
+use cpu::{Fault, State, cr0, cr4, eflags};
+use mem::Memory;
+
+/// A question about system state with a finite answer. Every branch of an interpreter on
+/// system state names one, so that an analysis can record the answers and fork on them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub enum Atom {
+    /// CR0.PE = 1.
+    ProtectionEnabled,
+    /// EFLAGS.VM = 1.
+    Virtual8086,
+    /// CPL > 0.
+    CplAbove0,
+    /// CPL = 3.
+    CplIs3,
+    /// IOPL < CPL.
+    IoplBelowCpl,
+    /// IOPL < 3 (asked in V86 mode).
+    IoplBelow3,
+    /// CR4.VME.
+    Vme,
+    /// CR4.PVI.
+    Pvi,
+    /// CR4.TSD.
+    Tsd,
+    /// CR4.PCE.
+    Pce,
+    /// CR4.UMIP.
+    Umip,
+    /// CR4.DE.
+    DebugExtensions,
+    /// EFLAGS.VIP.
+    VirtualInterruptPending,
+    /// EFLAGS.NT.
+    NestedTask,
+    /// The I/O permission bitmap allows the port.
+    PortAllowed,
+    /// The interrupt redirection bitmap sends INT n to the program.
+    InterruptRedirected,
+    /// A selector is null.
+    SelectorNull,
+    /// A selector lies inside its table's limit.
+    SelectorInTable,
+    /// A selector names the LDT.
+    SelectorLocal,
+    /// A descriptor is of the type asked for.
+    DescriptorType,
+    /// A descriptor is present.
+    DescriptorPresent,
+    /// A descriptor's DPL admits CPL and RPL.
+    PrivilegeAdmits,
+    /// Code is conforming.
+    Conforming,
+    /// A control transfer changes the privilege level.
+    PrivilegeChanges,
+    /// A limit covers an access.
+    LimitCovers,
+    /// A gate or task is 32 bits wide.
+    Is32Bit,
+    /// CR0.EM.
+    Emulation,
+    /// CR0.TS.
+    TaskSwitched,
+    /// CR0.MP.
+    MonitorCoprocessor,
+    /// CR0.NE.
+    NumericError,
+    /// CR4.OSFXSR.
+    OsFxsr,
+    /// A general condition on a value that an MSR, control or debug register would take.
+    ValueLegal,
+    /// DR7.GD.
+    GeneralDetect,
+    /// SYSENTER's selector is null.
+    SysenterDisabled,
+    /// CR0.PG.
+    Paging,
+}
+
+/// In whose name memory is accessed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Privilege {
+    /// Of the running program (CPL 3 is a user access).
+    Current,
+    /// A system structure: descriptor tables, TSS (always a supervisor access).
+    Supervisor,
+}
+
+/// What an interpreter may see and change. One implementation runs the machine; another
+/// records for the classifier.
+///
+/// An interpreter is called with EIP already past the instruction; when it returns a fault,
+/// the dispatcher puts EIP back. Whatever else it changed before the fault stays, so it
+/// checks everything first.
+pub trait System {
+    /// The architectural state.
+    fn state(&self) -> &State;
+    /// The architectural state, to be changed.
+    fn state_mut(&mut self) -> &mut State;
+    /// Answers an atom; `truth` is what the state says.
+    fn ask(&mut self, atom: Atom, truth: bool) -> bool;
+
+    /// Reads up to 8 bytes at a linear address.
+    ///
+    /// # Errors
+    /// The page fault.
+    fn load(&mut self, linear: u32, size: u32, privilege: Privilege) -> Result<u64, Fault>;
+    /// Writes up to 8 bytes at a linear address.
+    ///
+    /// # Errors
+    /// The page fault; nothing was written.
+    fn store(&mut self, linear: u32, size: u32, value: u64, privilege: Privilege) -> Result<(), Fault>;
+    /// Finds whether bytes could be read or written.
+    ///
+    /// # Errors
+    /// The page fault.
+    fn probe(&mut self, linear: u32, size: u32, write: bool, privilege: Privilege) -> Result<(), Fault>;
+
+    /// Reads 1, 2 or 4 bytes from a port.
+    fn port_in(&mut self, port: u16, size: u32) -> u32;
+    /// Writes 1, 2 or 4 bytes to a port.
+    fn port_out(&mut self, port: u16, size: u32, value: u32);
+    /// The time-stamp counter.
+    fn time_stamp(&mut self) -> u64;
+
+    /// To be called after a change of CR0, CR3, CR4, EFER, A20, CPL or EFLAGS.VM: brings the
+    /// shadow that engines use in line.
+    fn address_space_changed(&mut self);
+    /// INVLPG: drops what is cached for one page.
+    fn invalidate_page(&mut self, linear: u32);
+    /// DR0-3 or DR7 changed.
+    fn watchpoints_changed(&mut self);
+    /// Asks the engine to return to the dispatcher after this instruction.
+    fn leave(&mut self) {
+        self.state_mut().leave = true;
+    }
+
+    // ---- atoms ----
+
+    /// CR0.PE.
+    fn protection_enabled(&mut self) -> bool {
+        let t = self.state().cr0 & cr0::PE != 0;
+        self.ask(Atom::ProtectionEnabled, t)
+    }
+    /// EFLAGS.VM.
+    fn virtual_8086(&mut self) -> bool {
+        let t = self.state().eflags & eflags::VM != 0;
+        self.ask(Atom::Virtual8086, t)
+    }
+    /// Selectors name descriptors: protected mode and not V86.
+    fn descriptors_rule(&mut self) -> bool {
+        self.protection_enabled() && !self.virtual_8086()
+    }
+    /// CPL > 0.
+    fn cpl_above_0(&mut self) -> bool {
+        let t = self.state().cpl > 0;
+        self.ask(Atom::CplAbove0, t)
+    }
+    /// CPL = 3.
+    fn cpl_is_3(&mut self) -> bool {
+        let t = self.state().cpl == 3;
+        self.ask(Atom::CplIs3, t)
+    }
+    /// IOPL < CPL.
+    fn iopl_below_cpl(&mut self) -> bool {
+        let s = self.state();
+        let t = (s.eflags >> 12 & 3) < u32::from(s.cpl);
+        self.ask(Atom::IoplBelowCpl, t)
+    }
+    /// IOPL < 3.
+    fn iopl_below_3(&mut self) -> bool {
+        let t = self.state().eflags & eflags::IOPL != eflags::IOPL;
+        self.ask(Atom::IoplBelow3, t)
+    }
+    /// A bit of CR4, by its atom.
+    fn cr4_has(&mut self, atom: Atom, bit: u32) -> bool {
+        let t = self.state().cr4 & bit != 0;
+        self.ask(atom, t)
+    }
+    /// A bit of CR0, by its atom.
+    fn cr0_has(&mut self, atom: Atom, bit: u32) -> bool {
+        let t = self.state().cr0 & bit != 0;
+        self.ask(atom, t)
+    }
+    /// CR4.VME.
+    fn vme(&mut self) -> bool {
+        self.cr4_has(Atom::Vme, cr4::VME)
+    }
+    /// CR4.PVI.
+    fn pvi(&mut self) -> bool {
+        self.cr4_has(Atom::Pvi, cr4::PVI)
+    }
+    /// EFLAGS.VIP.
+    fn virtual_interrupt_pending(&mut self) -> bool {
+        let t = self.state().eflags & eflags::VIP != 0;
+        self.ask(Atom::VirtualInterruptPending, t)
+    }
+    /// EFLAGS.NT.
+    fn nested_task(&mut self) -> bool {
+        let t = self.state().eflags & eflags::NT != 0;
+        self.ask(Atom::NestedTask, t)
+    }
+    /// Raises #GP(0) unless at CPL 0 (real mode counts as CPL 0, V86 as CPL 3).
+    ///
+    /// # Errors
+    /// #GP(0).
+    fn require_cpl_0(&mut self) -> Result<(), Fault> {
+        if self.cpl_above_0() { Err(Fault::GP0) } else { Ok(()) }
+    }
+}
+
+/// The board that the CPU sits on: ports, MMIO, interrupts.
+pub trait Board {
+    /// Reads a port; `now` is the retired count.
+    fn port_in(&mut self, mem: &mut Memory, now: u64, port: u16, size: u32) -> u32;
+    /// Writes a port.
+    fn port_out(&mut self, mem: &mut Memory, now: u64, port: u16, size: u32, value: u32);
+    /// Reads device memory.
+    fn mmio_read(&mut self, mem: &mut Memory, now: u64, at: u64, size: u32) -> u64;
+    /// Writes device memory.
+    fn mmio_write(&mut self, mem: &mut Memory, now: u64, at: u64, size: u32, value: u64);
+    /// The time-stamp counter at `now`.
+    fn time_stamp(&mut self, now: u64) -> u64;
+    /// INTR is raised.
+    fn interrupt_pending(&self) -> bool;
+    /// The interrupt acknowledge cycle.
+    fn acknowledge(&mut self) -> Option<u8>;
+    /// FERR#: an unmasked x87 exception with CR0.NE clear.
+    fn numeric_error(&mut self);
+    /// Something else wants the dispatcher to stop: reset, power-off, A20.
+    fn attention(&self) -> bool;
+}
