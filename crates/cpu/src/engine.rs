@@ -46,7 +46,14 @@ pub trait Monitor {
     ///
     /// # Errors
     /// The page fault.
-    fn probe(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32, size: u32, write: bool) -> Result<(), Fault>;
+    fn probe(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        linear: u32,
+        size: u32,
+        write: bool,
+    ) -> Result<(), Fault>;
 
     /// Reads up to 8 bytes that were probed: MMIO, page-crossing, watched.
     fn slow_read(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32, size: u32) -> u64;
@@ -65,13 +72,20 @@ pub trait Monitor {
     ///
     /// # Errors
     /// The page fault of the first byte that cannot be fetched, and the number of bytes before it.
-    fn fetch_bytes(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32, out: &mut [u8]) -> Result<(), (usize, Fault)>;
+    fn fetch_bytes(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        linear: u32,
+        out: &mut [u8],
+    ) -> Result<(), (usize, Fault)>;
 }
 
 /// An engine: runs guest code from [`State`] until something needs the dispatcher.
 pub trait Engine {
     /// Runs until `cpu.retired` reaches `until` (exactly), a fault, or a request to leave.
-    fn run(&mut self, cpu: &mut State, mem: &mut Memory, monitor: &mut dyn Monitor, until: u64) -> StopReason;
+    fn run(&mut self, cpu: &mut State, mem: &mut Memory, monitor: &mut dyn Monitor, until: u64)
+    -> StopReason;
 
     /// Forgets all translations.
     fn flush(&mut self);

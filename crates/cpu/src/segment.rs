@@ -101,7 +101,9 @@ impl Segment {
     /// that wraps past the top of the segment lies outside.
     #[inline]
     pub fn covers(&self, offset: u32, size: u32) -> bool {
-        let Some(last) = offset.checked_add(size - 1) else { return self.limit == u32::MAX && !self.expand_down() };
+        let Some(last) = offset.checked_add(size - 1) else {
+            return self.limit == u32::MAX && !self.expand_down();
+        };
         if !self.expand_down() {
             return last <= self.limit;
         }

@@ -150,6 +150,8 @@ pub struct State {
     pub eflags: u32,
     /// Instructions retired; a REP iteration counts one.
     pub retired: u64,
+    /// The engine runs no instruction once `retired` has reached this.
+    pub until: u64,
     /// The engine is to return to the dispatcher after this instruction.
     pub leave: bool,
     /// Current privilege level.
@@ -214,6 +216,7 @@ impl State {
             eip: 0xfff0,
             eflags: eflags::RESERVED1,
             retired: 0,
+            until: 0,
             leave: false,
             cpl: 0,
             activity: Activity::Running,

@@ -1,1 +1,10 @@
-//! Part of Ringer.
+//! The interpreter: [`sem::Emit`] by evaluation, over a cache of decoded blocks.
+#![forbid(unsafe_code)]
+
+mod block;
+mod cache;
+mod eval;
+mod repeat;
+mod run;
+
+pub use run::Interpreter;

@@ -103,10 +103,22 @@ pub struct Insn {
 impl Insn {
     /// The compact form of a decoded instruction (decoded at address 0).
     pub fn new(i: &Instruction) -> Insn {
-        let mut out = Insn {
-            code: i.code(),
-            len: i.len() as u8,
-            prefix: Prefix(u8::from(i.has_lock_prefix()) * Prefix::LOCK),
+        let mut out = Insn::blank(i.code());
+        out.len = i.len() as u8;
+        out.prefix = Prefix(u8::from(i.has_lock_prefix()) * Prefix::LOCK);
+        let mut immediates = 0;
+        for n in 0..i.op_count().min(4) {
+            out.operand(i, n, &mut immediates);
+        }
+        out
+    }
+
+    /// A form without operands.
+    pub fn blank(code: Code) -> Insn {
+        Insn {
+            code,
+            len: 1,
+            prefix: Prefix::default(),
             kind: [Kind::None; 3],
             reg: [0; 3],
             base: reg::NONE,
@@ -118,12 +130,7 @@ impl Insn {
             disp: 0,
             imm: 0,
             imm2: 0,
-        };
-        let mut immediates = 0;
-        for n in 0..i.op_count().min(4) {
-            out.operand(i, n, &mut immediates);
         }
-        out
     }
 
     fn operand(&mut self, i: &Instruction, n: u32, immediates: &mut u32) {
@@ -160,7 +167,11 @@ impl Insn {
             }
             _ => {
                 let value = i.immediate(n) as u32;
-                if *immediates == 0 { self.imm = value } else { self.imm2 = value as u16 }
+                if *immediates == 0 {
+                    self.imm = value
+                } else {
+                    self.imm2 = value as u16
+                }
                 *immediates += 1;
                 Kind::Imm
             }

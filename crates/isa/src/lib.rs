@@ -8,7 +8,7 @@ mod model;
 mod routine;
 
 pub use decode::{CodeSize, DecodeError, MAX_LENGTH, decode};
-pub use iced_x86::{Code, CpuidFeature, Mnemonic};
+pub use iced_x86::{Code, CpuidFeature, Mnemonic, OpCodeOperandKind};
 pub use insn::{Insn, Kind, Prefix, reg, seg};
 pub use model::CpuModel;
 pub use routine::{Routine, routine};

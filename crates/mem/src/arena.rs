@@ -68,7 +68,9 @@ impl Arena {
     pub fn write<const N: usize>(&mut self, at: HostAddress, value: [u8; N]) {
         let offset = self.check(at, N as u64);
         // SAFETY: as in `read`; `&mut self` excludes other access from this program.
-        unsafe { std::ptr::write_unaligned(self.map.as_mut_ptr().add(offset as usize).cast::<[u8; N]>(), value) }
+        unsafe {
+            std::ptr::write_unaligned(self.map.as_mut_ptr().add(offset as usize).cast::<[u8; N]>(), value)
+        }
     }
 
     /// The host address of a guest-physical one.
@@ -88,7 +90,9 @@ impl Arena {
     pub fn copy_in(&mut self, at: HostAddress, bytes: &[u8]) {
         let offset = self.check(at, bytes.len() as u64) as usize;
         // SAFETY: as in `copy_out`.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(offset), bytes.len()) }
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(offset), bytes.len())
+        }
     }
 
     /// Copies within the arena as `memmove` does.

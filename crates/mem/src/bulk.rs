@@ -60,7 +60,14 @@ impl Memory {
     }
 
     /// As [`Memory::scan_run`] for two runs compared with each other.
-    pub fn compare_run(&self, a: HostAddress, b: HostAddress, size: u64, count: u64, until_equal: bool) -> u64 {
+    pub fn compare_run(
+        &self,
+        a: HostAddress,
+        b: HostAddress,
+        size: u64,
+        count: u64,
+        until_equal: bool,
+    ) -> u64 {
         for n in 0..count {
             let (x, y) = (HostAddress(a.0 + n * size), HostAddress(b.0 + n * size));
             if (self.element(x, size) == self.element(y, size)) == until_equal {

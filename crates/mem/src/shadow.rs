@@ -383,7 +383,8 @@ impl Memory {
 
     /// The frames written since the log was started or last taken, which are clean again.
     pub fn take_dirty(&mut self) -> Vec<u32> {
-        let dirty: Vec<u32> = (0..self.traces.len() as u32).filter(|&f| self.traces[f as usize].dirty).collect();
+        let dirty: Vec<u32> =
+            (0..self.traces.len() as u32).filter(|&f| self.traces[f as usize].dirty).collect();
         for &f in &dirty {
             self.traces[f as usize].dirty = !self.log_dirty;
             self.revoke_writes(f);
@@ -492,7 +493,8 @@ impl Memory {
         if traces.watch {
             return;
         }
-        let (code, rom) = (traces.code != 0, self.kind(u64::from(target)) != PageKind::Ram || target as u64 != at);
+        let (code, rom) =
+            (traces.code != 0, self.kind(u64::from(target)) != PageKind::Ram || target as u64 != at);
         let write = rights.write && !rom && !traces.table && traces.dirty;
         let id = self.current;
         let first = if self.user { 3 } else { 0 };

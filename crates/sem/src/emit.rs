@@ -150,7 +150,13 @@ pub trait Emit: Sized {
     ///
     /// # Errors
     /// As [`Emit::place`].
-    fn memory(&mut self, seg: u8, offset: Self::Val, w: Width, access: Access) -> Result<Self::Place, Self::Stop>;
+    fn memory(
+        &mut self,
+        seg: u8,
+        offset: Self::Val,
+        w: Width,
+        access: Access,
+    ) -> Result<Self::Place, Self::Stop>;
     /// Finds the memory operand as `bytes` (10 or 16) bytes.
     ///
     /// # Errors

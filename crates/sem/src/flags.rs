@@ -251,7 +251,8 @@ fn less<E: Emit>(e: &mut E) -> E::Val {
 /// The six flags in EFLAGS positions, as a 32-bit value.
 #[inline(always)]
 pub fn image<E: Emit>(e: &mut E) -> E::Val {
-    let positions = [(Flag::CF, 0), (Flag::PF, 2), (Flag::AF, 4), (Flag::ZF, 6), (Flag::SF, 7), (Flag::OF, 11)];
+    let positions =
+        [(Flag::CF, 0), (Flag::PF, 2), (Flag::AF, 4), (Flag::ZF, 6), (Flag::SF, 7), (Flag::OF, 11)];
     let mut all = e.imm(B32, 0);
     for (f, n) in positions {
         let bit = e.flag(f);

@@ -1,0 +1,177 @@
+//! Decoded blocks: straight runs of instructions inside one page.
+
+use crate::eval::{Eval, Status, Stop};
+use cpu::{CodeSize, Fault, Flow, Insn, Monitor, State};
+use isa::{CpuModel, DecodeError, MAX_LENGTH, Routine, decode, routine};
+use mem::{Memory, PAGE};
+use sem::Body;
+use sem::shape::{Kinds, Picker};
+use std::marker::PhantomData;
+
+/// Executes one decoded instruction.
+pub(crate) type Handler = fn(&mut State, &mut Memory, &mut dyn Monitor, &Op) -> Status;
+
+/// One instruction of a block.
+#[derive(Clone, Copy)]
+pub(crate) struct Op {
+    pub(crate) handler: Handler,
+    pub(crate) insn: Insn,
+    /// Bytes from the block's first.
+    pub(crate) offset: u16,
+    /// Instructions before it in the block.
+    pub(crate) index: u16,
+    /// It sets EIP itself.
+    pub(crate) branches: bool,
+}
+
+/// At most this many instructions a block.
+const LONGEST: usize = 64;
+
+pub(crate) struct Block {
+    pub(crate) ops: Box<[Op]>,
+    pub(crate) bytes: u32,
+    /// Physical address of the first byte.
+    pub(crate) physical: u32,
+    pub(crate) key: cpu::Key,
+    /// Tells this block from others that had its place in the cache before.
+    pub(crate) serial: u64,
+}
+
+struct ToHandler;
+
+impl Picker for ToHandler {
+    type Out = Handler;
+    fn make<B: Body, K: Kinds>(self) -> Handler {
+        innocuous::<B, K>
+    }
+}
+
+fn innocuous<B: Body, K: Kinds>(
+    cpu: &mut State,
+    mem: &mut Memory,
+    monitor: &mut dyn Monitor,
+    op: &Op,
+) -> Status {
+    let mut e = Eval::<K> { cpu, mem, monitor, op, kinds: PhantomData };
+    B::run(&mut e)?;
+    let registers_only =
+        matches!(K::OP0, Some(cpu::Kind::Reg)) && !matches!(K::OP1, Some(cpu::Kind::Mem) | None);
+    if !registers_only && e.cpu.leave {
+        return Err(Stop::Done);
+    }
+    Ok(())
+}
+
+/// Hands a sensitive instruction to the monitor, and goes on in the block where it left all
+/// that the block depends on as it was.
+fn sensitive(cpu: &mut State, mem: &mut Memory, monitor: &mut dyn Monitor, op: &Op) -> Status {
+    let (block_ip, block_retired, key) = (cpu.eip, cpu.retired, cpu.key());
+    let this = block_ip.wrapping_add(u32::from(op.offset));
+    cpu.eip = this;
+    cpu.retired += u64::from(op.index);
+    let retired = cpu.retired;
+    match monitor.sensitive(cpu, mem, &op.insn) {
+        Ok(flow) => {
+            let next = this.wrapping_add(u32::from(op.insn.len));
+            let repeated = cpu.retired - retired;
+            if flow == Flow::Continue && cpu.eip == next && !cpu.leave && cpu.key() == key {
+                cpu.eip = block_ip;
+                cpu.retired = block_retired + repeated;
+                return Ok(());
+            }
+            cpu.retired += 1;
+            Err(Stop::Elsewhere)
+        }
+        Err(fault) => {
+            cpu.eip = block_ip;
+            cpu.retired -= u64::from(op.index);
+            Err(Stop::fault(fault))
+        }
+    }
+}
+
+fn undefined(_: &mut State, _: &mut Memory, _: &mut dyn Monitor, _: &Op) -> Status {
+    Err(Stop::fault(Fault::UD))
+}
+
+fn too_long(_: &mut State, _: &mut Memory, _: &mut dyn Monitor, _: &Op) -> Status {
+    Err(Stop::fault(Fault::GP0))
+}
+
+fn handler(insn: &Insn) -> Handler {
+    if routine(insn.code).is_some() {
+        return sensitive;
+    }
+    sem::bind(insn, ToHandler).unwrap_or(undefined)
+}
+
+/// The instruction ends its block: it may go elsewhere, or what follows depends on it.
+fn ends_block(insn: &Insn) -> bool {
+    branches(insn)
+        || routine(insn.code).is_some_and(|r| {
+            matches!(
+                r,
+                Routine::CallFar
+                    | Routine::JmpFar
+                    | Routine::RetFar
+                    | Routine::Iret
+                    | Routine::Int
+                    | Routine::Int1
+                    | Routine::Int3
+                    | Routine::Sysenter
+                    | Routine::Sysexit
+                    | Routine::Syscall
+                    | Routine::Sysret
+                    | Routine::Hlt
+                    | Routine::Ud
+                    | Routine::MovToCr
+                    | Routine::Lmsw
+            )
+        })
+}
+
+/// The innocuous instruction sets EIP itself.
+fn branches(insn: &Insn) -> bool {
+    use isa::Mnemonic as M;
+    let code = insn.code;
+    routine(code).is_none()
+        && (matches!(
+            code.mnemonic(),
+            M::Jmp | M::Call | M::Ret | M::Jcxz | M::Jecxz | M::Loop | M::Loope | M::Loopne
+        ) || code.is_jcc_short()
+            || code.is_jcc_near())
+}
+
+/// Decodes the instruction in `bytes`; errors become instructions that fault.
+pub(crate) fn decode_op(bytes: &[u8], size: CodeSize, model: CpuModel) -> Option<Op> {
+    let (insn, handler): (Insn, Handler) = match decode(bytes, size, model) {
+        Ok(insn) => (insn, handler(&insn)),
+        Err(DecodeError::Truncated) => return None,
+        Err(DecodeError::TooLong) => (Insn::blank(isa::Code::INVALID), too_long),
+        Err(DecodeError::Undefined) => (Insn::blank(isa::Code::INVALID), undefined),
+    };
+    Some(Op { handler, insn, offset: 0, index: 0, branches: branches(&insn) })
+}
+
+/// Decodes the block at `physical`, up to a branch or the end of the page. Empty where already
+/// the first instruction crosses it.
+pub(crate) fn decode_block(mem: &Memory, physical: u32, size: CodeSize, model: CpuModel) -> (Vec<Op>, u32) {
+    let mut ops: Vec<Op> = Vec::new();
+    let mut offset = 0;
+    let room = PAGE - physical % PAGE;
+    while offset < room && ops.len() < LONGEST {
+        let mut bytes = [0; MAX_LENGTH];
+        let n = (room - offset).min(MAX_LENGTH as u32) as usize;
+        mem.read_physical(u64::from(physical + offset), &mut bytes[..n]);
+        let Some(mut op) = decode_op(&bytes[..n], size, model) else { break };
+        op.offset = offset as u16;
+        op.index = ops.len() as u16;
+        let invalid = op.insn.code == isa::Code::INVALID;
+        offset += if invalid { n as u32 } else { u32::from(op.insn.len) };
+        ops.push(op);
+        if invalid || ends_block(&op.insn) {
+            break;
+        }
+    }
+    (ops, offset)
+}

@@ -1,0 +1,115 @@
+//! REP: runs of string elements, page by page, interruptible and exactly restartable.
+
+use crate::eval::{Eval, Stop};
+use cpu::Width::{B16, B32};
+use cpu::{Prefix, Width, eflags, reg, seg};
+use mem::PAGE;
+use sem::flags::Flag;
+use sem::shape::Kinds;
+use sem::{Bulk, Emit};
+
+/// Repeats `step` while the count lasts; CMPS and SCAS also while ZF is as the prefix says.
+/// Each iteration counts as one instruction retired.
+pub(crate) fn repeat<'a, K: Kinds>(
+    e: &mut Eval<'a, K>,
+    bulk: Bulk,
+    w: Width,
+    mut step: impl FnMut(&mut Eval<'a, K>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let cw = if e.op.insn.addr32 { B32 } else { B16 };
+    let wants_equal = e.op.insn.prefix.has(Prefix::REP);
+    let compares = matches!(bulk, Bulk::Scan | Bulk::Compare);
+    let mut first = true;
+    loop {
+        let count = e.reg(cw, reg::CX);
+        if count == 0 {
+            return Ok(());
+        }
+        let spent = e.cpu.retired + u64::from(e.op.index) + u64::from(!first);
+        if !first && (e.cpu.leave || spent >= e.cpu.until) {
+            // this iteration's own count: what was done so far stands, the rest comes later
+            e.cpu.retired += 1;
+            return Err(Stop::Again);
+        }
+        let room = e.cpu.until.saturating_sub(spent).max(1);
+        let skipped = skip(e, bulk, w, count.min(room), wants_equal);
+        if skipped > 0 {
+            e.set_reg(cw, reg::CX, count - skipped);
+            e.cpu.retired += skipped - u64::from(first);
+            first = false;
+            continue;
+        }
+        step(e).inspect_err(|_| e.cpu.retired += u64::from(!first))?;
+        e.set_reg(cw, reg::CX, count - 1);
+        e.cpu.retired += u64::from(!first);
+        first = false;
+        if compares && (e.flag(Flag::ZF) != 0) != wants_equal {
+            return Ok(());
+        }
+    }
+}
+
+/// Does as many iterations at once as lie in one page and leave nothing to decide; returns
+/// their number. Upwards only, and never the last of a comparison, whose flags show.
+fn skip<K: Kinds>(e: &mut Eval<'_, K>, bulk: Bulk, w: Width, most: u64, wants_equal: bool) -> u64 {
+    if most < 2 || e.cpu.eflags & eflags::DF != 0 {
+        return 0;
+    }
+    let size = u64::from(w.bytes());
+    let (source_seg, mask) = (e.op.insn.seg, e.op.insn.addr_mask());
+    let (si, di) = (e.cpu.r32(reg::SI) & mask, e.cpu.r32(reg::DI) & mask);
+    let n = match bulk {
+        Bulk::Move => {
+            let n = run(e, source_seg, si, size, most, false).min(run(e, seg::ES, di, size, most, true));
+            let from = e.plain(source_seg, si, (n * size) as u32, false);
+            let to = e.plain(seg::ES, di, (n * size) as u32, true);
+            let (Some(from), Some(to), true) = (from, to, n > 1) else { return 0 };
+            e.mem.copy_run(from, to, size, n);
+            n
+        }
+        Bulk::Store => {
+            let n = run(e, seg::ES, di, size, most, true);
+            let Some(to) = e.plain(seg::ES, di, (n * size) as u32, true).filter(|_| n > 1) else { return 0 };
+            let value = e.reg(w, reg::AX);
+            e.mem.fill_run(to, size, n, value);
+            n
+        }
+        Bulk::Scan => {
+            let n = run(e, seg::ES, di, size, most, false);
+            let Some(at) = e.plain(seg::ES, di, (n * size) as u32, false).filter(|_| n > 1) else { return 0 };
+            let value = e.reg(w, reg::AX);
+            e.mem.scan_run(at, size, n, value, !wants_equal) - 1
+        }
+        Bulk::Compare => {
+            let n = run(e, source_seg, si, size, most, false).min(run(e, seg::ES, di, size, most, false));
+            let a = e.plain(source_seg, si, (n * size) as u32, false);
+            let b = e.plain(seg::ES, di, (n * size) as u32, false);
+            let (Some(a), Some(b), true) = (a, b, n > 1) else { return 0 };
+            e.mem.compare_run(a, b, size, n, !wants_equal) - 1
+        }
+        Bulk::Load => return 0,
+    };
+    let iw = if e.op.insn.addr32 { B32 } else { B16 };
+    if matches!(bulk, Bulk::Move | Bulk::Compare) {
+        forward(e, iw, reg::SI, n * size);
+    }
+    forward(e, iw, reg::DI, n * size);
+    n
+}
+
+fn forward<K: Kinds>(e: &mut Eval<'_, K>, iw: Width, r: u8, bytes: u64) {
+    let v = e.reg(iw, r);
+    let v = e.add(iw, v, bytes);
+    e.set_reg(iw, r, v);
+}
+
+/// Elements from `offset` that lie in its page, the segment and the address size.
+fn run<K: Kinds>(e: &mut Eval<'_, K>, segment: u8, offset: u32, size: u64, most: u64, write: bool) -> u64 {
+    let s = *e.cpu.segment(segment);
+    let linear = s.base.wrapping_add(offset);
+    let in_page = u64::from(PAGE - linear % PAGE) / size;
+    let wrap = if e.op.insn.addr32 { 1u64 << 32 } else { 0x1_0000 };
+    let in_range = (wrap - u64::from(offset)) / size;
+    let n = most.min(in_page).min(in_range);
+    if n == 0 || s.permits(offset, (n * size) as u32, write) { n } else { 0 }
+}

@@ -1,0 +1,209 @@
+//! The engine: from block to block until the dispatcher is wanted.
+
+use crate::block::{Block, Op, decode_op};
+use crate::cache::Cache;
+use crate::eval::Stop;
+use cpu::{Engine, Fault, Key, Monitor, State, StopReason, seg};
+use isa::MAX_LENGTH;
+use mem::Memory;
+
+const CROSSINGS: usize = 256;
+
+/// A decoded instruction that lies across two pages, valid for exactly these bytes.
+#[derive(Clone, Copy)]
+struct Crossing {
+    bytes: [u8; MAX_LENGTH],
+    key: Key,
+    op: Op,
+}
+
+/// The interpreter with its cache of decoded blocks.
+pub struct Interpreter {
+    cache: Cache,
+    crossings: Vec<Option<Crossing>>,
+}
+
+impl Default for Interpreter {
+    fn default() -> Interpreter {
+        Interpreter { cache: Cache::new(), crossings: vec![None; CROSSINGS] }
+    }
+}
+
+impl Engine for Interpreter {
+    fn run(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+        until: u64,
+    ) -> StopReason {
+        cpu.until = until;
+        cpu.leave = false;
+        if mem.has_traces() {
+            self.cache.invalidate(mem);
+        }
+        while cpu.retired < until {
+            if let Err(reason) = self.step_block(cpu, mem, monitor) {
+                return reason;
+            }
+        }
+        StopReason::Budget
+    }
+
+    fn flush(&mut self) {
+        self.cache.clear();
+        self.crossings.fill(None);
+    }
+}
+
+impl Interpreter {
+    /// Runs the block at EIP, or one instruction where there is none.
+    #[inline(always)]
+    fn step_block(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+    ) -> Result<(), StopReason> {
+        let (linear, key) = (cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip), cpu.key());
+        let entry = mem.lookup_execute(linear);
+        if let Some(block) = self.cache.guess(linear, key, entry) {
+            if fits(cpu, block) {
+                return run_block(block, cpu, mem, monitor);
+            }
+            return self.single(cpu, mem, monitor);
+        }
+        self.prepare(cpu, mem, monitor, linear, key)
+    }
+
+    /// Makes the block that is missing, or does one instruction without.
+    #[cold]
+    #[inline(never)]
+    fn prepare(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+        linear: u32,
+        key: Key,
+    ) -> Result<(), StopReason> {
+        if cpu.eip > cpu.segment(seg::CS).limit {
+            return Err(StopReason::Fault(Fault::GP0));
+        }
+        let mut entry = mem.lookup_execute(linear);
+        if entry == 0 {
+            let shadowed = monitor.fetch(cpu, mem, linear).map_err(StopReason::Fault)?;
+            entry = mem.lookup_execute(linear);
+            if !shadowed || entry == 0 {
+                return self.single(cpu, mem, monitor);
+            }
+        }
+        self.cache.find(mem, linear, key, entry, cpu.code_size(), cpu.model);
+        Ok(())
+    }
+
+    /// One instruction by its bytes: it crosses a page or the limit of CS, or is not in memory.
+    #[cold]
+    #[inline(never)]
+    fn single(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+    ) -> Result<(), StopReason> {
+        let cs = *cpu.segment(seg::CS);
+        let linear = cs.base.wrapping_add(cpu.eip);
+        let left = u64::from(cs.limit) + 1 - u64::from(cpu.eip.min(cs.limit));
+        let mut bytes = [0; MAX_LENGTH];
+        let want = left.min(MAX_LENGTH as u64) as usize;
+        let (got, fault) = match monitor.fetch_bytes(cpu, mem, linear, &mut bytes[..want]) {
+            Ok(()) => (want, Fault::GP0),
+            Err((n, fault)) => (n, fault),
+        };
+        if cpu.eip > cs.limit {
+            return Err(StopReason::Fault(Fault::GP0));
+        }
+        let key = cpu.key();
+        let slot = &mut self.crossings[linear as usize % CROSSINGS];
+        let op = match slot {
+            Some(c) if c.bytes == bytes && c.key == key && got == MAX_LENGTH => c.op,
+            _ => {
+                let op =
+                    decode_op(&bytes[..got], cpu.code_size(), cpu.model).ok_or(StopReason::Fault(fault))?;
+                *slot = (got == MAX_LENGTH).then_some(Crossing { bytes, key, op });
+                op
+            }
+        };
+        run_ops(&[op], u32::from(op.insn.len), cpu, mem, monitor)
+    }
+}
+
+/// The block is not empty and lies inside the limit of CS.
+#[inline(always)]
+fn fits(cpu: &State, block: &Block) -> bool {
+    let last = u64::from(cpu.eip) + u64::from(block.bytes) - 1;
+    last <= u64::from(cpu.segment(seg::CS).limit) && !block.ops.is_empty()
+}
+
+#[inline(always)]
+fn run_block(
+    block: &Block,
+    cpu: &mut State,
+    mem: &mut Memory,
+    monitor: &mut dyn Monitor,
+) -> Result<(), StopReason> {
+    let left = cpu.until - cpu.retired;
+    if left < block.ops.len() as u64 {
+        let ops = &block.ops[..left as usize];
+        let next = block.ops[left as usize].offset;
+        return run_ops(ops, u32::from(next), cpu, mem, monitor);
+    }
+    run_ops(&block.ops, block.bytes, cpu, mem, monitor)
+}
+
+/// Runs instructions that start at EIP and end `bytes` further, unless the last one branches.
+#[inline(always)]
+fn run_ops(
+    ops: &[Op],
+    bytes: u32,
+    cpu: &mut State,
+    mem: &mut Memory,
+    monitor: &mut dyn Monitor,
+) -> Result<(), StopReason> {
+    let start = cpu.eip;
+    for op in ops {
+        if let Err(stop) = (op.handler)(cpu, mem, monitor, op) {
+            return Err(stopped(stop, op, start, cpu));
+        }
+    }
+    cpu.retired += ops.len() as u64;
+    if !ops.last().is_some_and(|op| op.branches) {
+        cpu.eip = start.wrapping_add(bytes);
+    }
+    Ok(())
+}
+
+#[cold]
+#[inline(never)]
+fn stopped(stop: Stop, op: &Op, start: u32, cpu: &mut State) -> StopReason {
+    let this = start.wrapping_add(u32::from(op.offset));
+    match stop {
+        Stop::Elsewhere => return StopReason::Leave,
+        Stop::Fault(fault) => {
+            cpu.eip = this;
+            cpu.retired += u64::from(op.index);
+            return StopReason::Fault(*fault);
+        }
+        Stop::Again => {
+            cpu.eip = this;
+            cpu.retired += u64::from(op.index);
+        }
+        Stop::Done => {
+            if !op.branches {
+                cpu.eip = this.wrapping_add(u32::from(op.insn.len));
+            }
+            cpu.retired += u64::from(op.index) + 1;
+        }
+    }
+    StopReason::Leave
+}
