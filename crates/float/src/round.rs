@@ -1,0 +1,105 @@
+//! The one rounding routine (SDM vol. 1, 4.8.4 and 4.9.1).
+
+use crate::env::{Env, Flags, Round};
+use crate::num::{Wide, shift_jam};
+use core::cmp::Ordering;
+
+/// What to round to.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    /// Significant bits.
+    pub(crate) bits: u32,
+    pub(crate) emin: i32,
+    pub(crate) emax: i32,
+    /// Exponent adjustment for unmasked overflow and underflow.
+    pub(crate) wrap: i32,
+}
+
+pub(crate) const SINGLE: Target = Target { bits: 24, emin: -126, emax: 127, wrap: 192 };
+pub(crate) const DOUBLE: Target = Target { bits: 53, emin: -1022, emax: 1023, wrap: 1536 };
+
+/// An x87 register at a given precision.
+pub(crate) const fn register(bits: u32) -> Target {
+    Target { bits, emin: -16382, emax: 16383, wrap: 24576 }
+}
+
+/// A rounded result. Normal if the top bit of `sig` is set; else denormal (`exp` is the least one) or zero.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Out {
+    Finite { sign: bool, exp: i32, sig: u64 },
+    Inf(bool),
+}
+
+/// Whether a magnitude is rounded away from zero.
+pub(crate) fn goes_up(round: Round, sign: bool, inexact: bool, half: Ordering, odd: bool) -> bool {
+    inexact
+        && match round {
+            Round::Nearest => half.is_gt() || half.is_eq() && odd,
+            Round::Down => sign,
+            Round::Up => !sign,
+            Round::Zero => false,
+        }
+}
+
+struct Cut {
+    sig: u64,
+    carry: bool,
+    inexact: bool,
+    up: bool,
+}
+
+/// Rounds to `bits` leading places, 64 at most.
+fn cut(sig: u128, bits: u32, round: Round, sign: bool) -> Cut {
+    let unit = 1u128 << (128 - bits);
+    let rest = sig & (unit - 1);
+    let base = sig - rest;
+    let up = goes_up(round, sign, rest != 0, rest.cmp(&(unit >> 1)), base & unit != 0);
+    let (sum, carry) = if up { base.overflowing_add(unit) } else { (base, false) };
+    let sig = if carry { 1 << 63 } else { (sum >> 64) as u64 };
+    Cut { sig, carry, inexact: rest != 0, up }
+}
+
+/// Rounds `w` to the target, noting OE, UE, PE and C1.
+pub(crate) fn finish(env: &mut Env, w: Wide, t: &Target) -> Out {
+    let free = cut(w.sig, t.bits, env.round, w.sign);
+    let exp = w.exp + i32::from(free.carry);
+    if exp > t.emax {
+        return overflow(env, w.sign, exp, &free, t);
+    }
+    let tiny = exp < t.emin;
+    if tiny && env.masks & Flags::UE == 0 {
+        env.flags |= Flags::UE;
+        return settle(env, w.sign, exp + t.wrap, &free);
+    }
+    if tiny && env.ftz {
+        env.flags |= Flags::UE | Flags::PE;
+        return Out::Finite { sign: w.sign, exp: t.emin, sig: 0 };
+    }
+    if w.exp >= t.emin {
+        return settle(env, w.sign, exp, &free);
+    }
+    let bound = cut(shift_jam(w.sig, (t.emin - w.exp) as u32), t.bits, env.round, w.sign);
+    if tiny && bound.inexact {
+        env.flags |= Flags::UE;
+    }
+    settle(env, w.sign, t.emin, &bound)
+}
+
+fn settle(env: &mut Env, sign: bool, exp: i32, cut: &Cut) -> Out {
+    env.c1 = cut.up;
+    if cut.inexact {
+        env.flags |= Flags::PE;
+    }
+    Out::Finite { sign, exp, sig: cut.sig }
+}
+
+/// SDM vol. 1, table 4-11, and 8.5.4 for the unmasked case.
+fn overflow(env: &mut Env, sign: bool, exp: i32, free: &Cut, t: &Target) -> Out {
+    if env.raise(Flags::OE) {
+        return settle(env, sign, exp - t.wrap, free);
+    }
+    env.flags |= Flags::PE;
+    let away = goes_up(env.round, sign, true, Ordering::Greater, false);
+    env.c1 = away;
+    if away { Out::Inf(sign) } else { Out::Finite { sign, exp: t.emax, sig: !0 << (64 - t.bits) } }
+}
