@@ -6,7 +6,7 @@ use crate::format;
 use crate::num::{Num, Val, Wide};
 use crate::round::{Out, Target, finish};
 
-/// RCPSS: about `1 / x`. Denormals count as zeros, tiny results are zeros.
+/// RCPSS: about `1 / x`. Denormals count as zeros, tiny results become zeros.
 pub fn reciprocal(x: u32) -> u32 {
     if format::is_nan(x) {
         return format::quieted(x);
@@ -15,6 +15,8 @@ pub fn reciprocal(x: u32) -> u32 {
         Val::Inf(s) => format::zero(s),
         Val::Zero(s) => format::infinity(s),
         Val::Num(n) if n.exp < -126 => format::infinity(n.sign),
+        // The manual leaves open where exactly results begin to count as tiny.
+        Val::Num(n) if n.exp >= 126 => format::zero(n.sign),
         Val::Num(n) => rough(ONE.over(n), n.sign),
     }
 }

@@ -155,6 +155,11 @@ impl Env {
         self.unmasked() & Flags::BEFORE != 0
     }
 
+    /// x87, loads of single and double numbers: only an invalid operand keeps the register from being pushed.
+    pub const fn blocks_load(&self) -> bool {
+        self.unmasked() & Flags::IE != 0
+    }
+
     /// x87, memory destination: an unmasked exception leaves memory (and the stack) as they were.
     pub const fn blocks_store(&self) -> bool {
         self.unmasked() & (Flags::BEFORE | Flags::OE | Flags::UE) != 0

@@ -4,6 +4,10 @@ use crate::env::{Env, Flags, Round};
 use crate::num::{Wide, shift_jam};
 use core::cmp::Ordering;
 
+/// What unmasked overflow and underflow take off and add to the exponent of a register (SDM vol. 1, 8.5.4
+/// and 8.5.5). FSCALE can exceed even that; processors then give an infinity or a zero.
+const WRAP: i32 = 24576;
+
 /// What to round to.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
@@ -11,16 +15,16 @@ pub(crate) struct Target {
     pub(crate) bits: u32,
     pub(crate) emin: i32,
     pub(crate) emax: i32,
-    /// Exponent adjustment for unmasked overflow and underflow.
+    /// Exponent adjustment for unmasked overflow and underflow; zero where no result is delivered.
     pub(crate) wrap: i32,
 }
 
-pub(crate) const SINGLE: Target = Target { bits: 24, emin: -126, emax: 127, wrap: 192 };
-pub(crate) const DOUBLE: Target = Target { bits: 53, emin: -1022, emax: 1023, wrap: 1536 };
+pub(crate) const SINGLE: Target = Target { bits: 24, emin: -126, emax: 127, wrap: 0 };
+pub(crate) const DOUBLE: Target = Target { bits: 53, emin: -1022, emax: 1023, wrap: 0 };
 
 /// An x87 register at a given precision.
 pub(crate) const fn register(bits: u32) -> Target {
-    Target { bits, emin: -16382, emax: 16383, wrap: 24576 }
+    Target { bits, emin: -16382, emax: 16383, wrap: WRAP }
 }
 
 /// A rounded result. Normal if the top bit of `sig` is set; else denormal (`exp` is the least one) or zero.
@@ -69,6 +73,10 @@ pub(crate) fn finish(env: &mut Env, w: Wide, t: &Target) -> Out {
     let tiny = exp < t.emin;
     if tiny && env.masks & Flags::UE == 0 {
         env.flags |= Flags::UE;
+        if exp + t.wrap < t.emin && t.wrap == WRAP {
+            env.flags |= Flags::PE;
+            return Out::Finite { sign: w.sign, exp: t.emin, sig: 0 };
+        }
         return settle(env, w.sign, exp + t.wrap, &free);
     }
     if tiny && env.ftz {
@@ -95,7 +103,13 @@ fn settle(env: &mut Env, sign: bool, exp: i32, cut: &Cut) -> Out {
 
 /// SDM vol. 1, table 4-11, and 8.5.4 for the unmasked case.
 fn overflow(env: &mut Env, sign: bool, exp: i32, free: &Cut, t: &Target) -> Out {
-    if env.raise(Flags::OE) {
+    let lost = exp - t.wrap > t.emax && t.wrap == WRAP;
+    if env.raise(Flags::OE) && lost {
+        env.flags |= Flags::PE;
+        env.c1 = true;
+        return Out::Inf(sign);
+    }
+    if env.masks & Flags::OE == 0 {
         return settle(env, sign, exp - t.wrap, free);
     }
     env.flags |= Flags::PE;

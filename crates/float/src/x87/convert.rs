@@ -143,8 +143,19 @@ fn store<F: Format>(env: &mut Env, a: F80) -> F {
     match operand(env, a) {
         Ok(Val::Zero(s)) => format::zero(s),
         Ok(Val::Inf(s)) => format::infinity(s),
-        Ok(Val::Num(n)) => format::pack(finish(env, n.wide(), format::target::<F>())),
+        Ok(Val::Num(n)) => store_number(env, n),
         Err(_) if a.class() == Class::Unsupported => format::default_nan(),
         Err(nan) => format::nan(nan.sign(), nan.sig),
     }
+}
+
+/// An unmasked overflow or underflow stores nothing, so nothing is inexact either.
+fn store_number<F: Format>(env: &mut Env, n: Num) -> F {
+    let before = env.flags;
+    let out = finish(env, n.wide(), format::target::<F>());
+    if env.unmasked() & (Flags::OE | Flags::UE) != 0 {
+        env.flags = before | env.flags & !Flags::PE;
+        env.c1 = false;
+    }
+    format::pack(out)
 }

@@ -79,6 +79,7 @@ fn compare(op: X87Op, control: u16, a: F80, b: F80, m: [u8; 16], mask: u16, f: M
     let (result, codes) = f(&mut env, a, b, m);
     let mut left = Left { st: [a, b], memory: m, flags: env.flags, c1: env.c1, codes: codes & mask };
     match result {
+        Result2::Push(x, y) if m != [0xa5; 16] && !env.blocks_load() => left.st = [x, y],
         _ if env.blocks_register() => {}
         Result2::One(x) => left.st[0] = x,
         Result2::Push(x, y) => left.st = [x, y],
