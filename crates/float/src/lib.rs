@@ -16,6 +16,7 @@ mod format;
 mod num;
 mod round;
 pub mod sse;
+mod wide;
 pub mod x87;
 
 pub use env::{Env, Flags, Precision, Round};

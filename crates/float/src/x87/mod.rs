@@ -5,6 +5,7 @@
 mod arith;
 mod convert;
 mod step;
+mod transcendental;
 
 pub use arith::{Relation, add, compare, compare_quiet, div, mul, sqrt, sub, test};
 pub use convert::{
@@ -12,6 +13,7 @@ pub use convert::{
     to_i16, to_i32, to_i64,
 };
 pub use step::{Remainder, extract, rem_nearest, rem_trunc, round_to_int, scale};
+pub use transcendental::{atan, cos, sin, sin_cos, tan, two_to_x_minus_1, y_log2_x, y_log2_x_plus_1};
 
 use crate::env::{Env, Flags};
 use crate::f80::{Class, F80};

@@ -1,0 +1,18 @@
+//! F2XM1, FYL2X, FYL2XP1, FPATAN, FSIN, FCOS, FSINCOS, FPTAN (SDM vol. 1, 8.3.5 to 8.3.10). Computed with
+//! some 120 bits and rounded once, so nearly always correctly rounded; the precision control has no part in it.
+
+mod arctangent;
+mod exponential;
+mod logarithm;
+mod trigonometric;
+
+pub use arctangent::atan;
+pub use exponential::two_to_x_minus_1;
+pub use logarithm::{y_log2_x, y_log2_x_plus_1};
+pub use trigonometric::{cos, sin, sin_cos, tan};
+
+use crate::num::Wide;
+
+/// The circle constant.
+const PI: Wide =
+    Wide { sign: false, exp: 1, sig: 0xc90f_daa2_2168_c234_c4c6_628b_80dc_1cd1 };
