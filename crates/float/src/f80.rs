@@ -30,7 +30,6 @@ pub enum Class {
     Denormal,
 }
 
-
 const BIAS: i32 = 16383;
 const INTEGER: u64 = 1 << 63;
 const QUIET: u64 = 1 << 62;

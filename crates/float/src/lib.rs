@@ -20,5 +20,5 @@ mod wide;
 pub mod x87;
 
 pub use env::{Env, Flags, Precision, Round};
-pub use format::{Format, Native};
 pub use f80::{Class, F80, constant};
+pub use format::{Format, Native};

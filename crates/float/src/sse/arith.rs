@@ -62,8 +62,7 @@ pub fn sqrt<F: Format>(env: &mut Env, a: F) -> F {
 /// tiny is refused; a zero is taken where it can only be exact.
 #[inline(always)]
 fn fast<F: Format>(env: &Env, op: Native, a: F, b: F) -> Option<F> {
-    let ready =
-        env.round == Round::Nearest && env.masks == Flags::ALL && env.sticky & Flags::PE != 0;
+    let ready = env.round == Round::Nearest && env.masks == Flags::ALL && env.sticky & Flags::PE != 0;
     if !ready || !plain(a) || !plain(b) {
         return None;
     }

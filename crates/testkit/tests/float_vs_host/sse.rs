@@ -17,7 +17,9 @@ fn compare(op: SseOp, mxcsr: u32, a: u64, b: u64, width: u32, f: Model, report: 
     report.check((result & mask, flags) == theirs, || {
         format!(
             "{op:?} mxcsr={mxcsr:04x} a={a:x} b={b:x}: ours {:x} {flags:02x}, host {:x} {:02x}",
-            result & mask, theirs.0, theirs.1
+            result & mask,
+            theirs.0,
+            theirs.1
         )
     });
 }

@@ -18,7 +18,8 @@ fn place(x: F80) -> i128 {
 }
 
 fn near(x: F80, y: F80) -> bool {
-    let ordinary = |x: F80| matches!(x.class(), Class::Normal | Class::Denormal | Class::Zero | Class::Infinity);
+    let ordinary =
+        |x: F80| matches!(x.class(), Class::Normal | Class::Denormal | Class::Zero | Class::Infinity);
     x == y || (ordinary(x) && ordinary(y) && x.sign() == y.sign() && (place(x) - place(y)).abs() <= 1)
 }
 
@@ -41,7 +42,8 @@ fn compare(op: X87Op, control: u16, a: F80, b: F80, f: Model, report: &mut Repor
 fn run(op: X87Op, ok: fn(F80) -> bool, f: Model, operand: fn(&mut Rng) -> (F80, F80)) {
     let mut report = Report::new(&format!("{op:?}"));
     let mut rng = Rng::new(op as u64 + 500);
-    let seconds = [F80::ZERO, F80::ZERO.negate(), F80::ONE, F80::ONE.negate(), F80::INFINITY, F80::INFINITY.negate()];
+    let seconds =
+        [F80::ZERO, F80::ZERO.negate(), F80::ONE, F80::ONE.negate(), F80::INFINITY, F80::INFINITY.negate()];
     for &a in special80().iter().filter(|a| ok(**a)) {
         for &b in special80().iter().step_by(7).chain(&seconds) {
             compare(op, rng.control(), a, b, f, &mut report);
@@ -71,7 +73,10 @@ fn everywhere(_: F80) -> bool {
 }
 
 fn up_to_one(a: F80) -> bool {
-    a.se & 0x7fff < 0x3fff || a.abs() == F80::ONE || a.class() == Class::Nan || a.class() == Class::Unsupported
+    a.se & 0x7fff < 0x3fff
+        || a.abs() == F80::ONE
+        || a.class() == Class::Nan
+        || a.class() == Class::Unsupported
 }
 
 /// From `-(1 - sqrt(1/2))` to `sqrt(2) - 1`.
@@ -82,7 +87,12 @@ fn near_zero(a: F80) -> bool {
 
 #[test]
 fn two_to_x_minus_1() {
-    run(X87Op::F2xm1, up_to_one, |e, a, _| Some(vec![x87::two_to_x_minus_1(e, a)]), |r| (number(r, -70, -1), F80::ONE));
+    run(
+        X87Op::F2xm1,
+        up_to_one,
+        |e, a, _| Some(vec![x87::two_to_x_minus_1(e, a)]),
+        |r| (number(r, -70, -1), F80::ONE),
+    );
 }
 
 #[test]
@@ -92,7 +102,12 @@ fn y_log2_x() {
 
 #[test]
 fn y_log2_x_plus_1() {
-    run(X87Op::Yl2xp1, near_zero, |e, a, b| Some(vec![x87::y_log2_x_plus_1(e, a, b)]), |r| (number(r, -70, -2), number(r, -6, 6)));
+    run(
+        X87Op::Yl2xp1,
+        near_zero,
+        |e, a, b| Some(vec![x87::y_log2_x_plus_1(e, a, b)]),
+        |r| (number(r, -70, -2), number(r, -6, 6)),
+    );
 }
 
 #[test]

@@ -234,8 +234,16 @@ fn round_to_int() {
 
 #[test]
 fn loads_of_numbers() {
-    loads(X87Op::Load32, |e, _, b, m| (push(x87::from_f32(e, u32::from_le_bytes(get(m))), b), 0), |r| put(r.f32().to_le_bytes()));
-    loads(X87Op::Load64, |e, _, b, m| (push(x87::from_f64(e, u64::from_le_bytes(get(m))), b), 0), |r| put(r.f64().to_le_bytes()));
+    loads(
+        X87Op::Load32,
+        |e, _, b, m| (push(x87::from_f32(e, u32::from_le_bytes(get(m))), b), 0),
+        |r| put(r.f32().to_le_bytes()),
+    );
+    loads(
+        X87Op::Load64,
+        |e, _, b, m| (push(x87::from_f64(e, u64::from_le_bytes(get(m))), b), 0),
+        |r| put(r.f64().to_le_bytes()),
+    );
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! FPATAN.
 
-use super::PI;
+use super::{PI, inexact};
 use crate::env::Env;
 use crate::f80::F80;
 use crate::num::{Val, Wide};
 use crate::wide::{Series, alternating, odd_reciprocals};
-use crate::x87::{denormal, operands, rounded_full};
+use crate::x87::{denormal, operands};
 
 /// The series of `arctan(t) / t` in `t^2`.
 const SERIES: Series<14> = odd_reciprocals();
@@ -47,7 +47,7 @@ pub fn atan(env: &mut Env, x: F80, y: F80) -> F80 {
 }
 
 fn round_angle(env: &mut Env, angle: Wide, sign: bool) -> F80 {
-    rounded_full(env, angle.with_sign(sign))
+    inexact(env, angle.with_sign(sign))
 }
 
 /// The angle of (|x|, |y|), from 0 to a right angle.

@@ -1,16 +1,16 @@
 //! F2XM1.
 
+use super::inexact;
 use crate::env::Env;
 use crate::f80::F80;
 use crate::num::{Num, Val, Wide};
 use crate::wide::{Series, alternating, factorials, sum};
-use crate::x87::{denormal, operand, rounded_full};
+use crate::x87::{denormal, operand};
 
 /// `1/(k+1)!`, so that the series is `(exp(y) - 1) / y`.
 const SERIES: Series<26> = factorials(2, 1);
 
-const LN_2: Wide =
-    Wide { sign: false, exp: -1, sig: 0xb172_17f7_d1cf_79ab_c9e3_b398_03f2_f6af };
+const LN_2: Wide = Wide { sign: false, exp: -1, sig: 0xb172_17f7_d1cf_79ab_c9e3_b398_03f2_f6af };
 
 /// F2XM1: `2^a - 1` for `a` from -1 to 1. Outside of it the manual leaves the result undefined; here
 /// it is `a` itself.
@@ -25,10 +25,11 @@ pub fn two_to_x_minus_1(env: &mut Env, a: F80) -> F80 {
         return a;
     }
     if n.exp >= 0 {
-        let half = Num { sign: true, exp: -1, sig: 1 << 63 };
-        return if n.exp == 0 && n.sig == 1 << 63 && n.sign { F80::exact(half) } else { a };
+        let half = Num { exp: -1, ..n };
+        let at_minus_1 = a == F80::ONE.negate();
+        return inexact(env, if at_minus_1 { half.wide() } else { n.wide() });
     }
-    rounded_full(env, expm1(n.wide().times(LN_2)))
+    inexact(env, expm1(n.wide().times(LN_2)))
 }
 
 /// `exp(y) - 1` for `y` below one in magnitude.

@@ -1,17 +1,17 @@
 //! FYL2X and FYL2XP1.
 
+use super::inexact;
 use crate::env::{Env, Flags};
 use crate::f80::F80;
 use crate::num::{Val, Wide};
 use crate::wide::{Series, odd_reciprocals, sum};
-use crate::x87::{denormal, invalid, operands, rounded_full};
+use crate::x87::{denormal, invalid, operands};
 
 /// The series of `artanh(s) / s` in `s^2`.
 const SERIES: Series<18> = odd_reciprocals();
 
 /// `2 / ln 2`
-const TWO_LOG2_E: Wide =
-    Wide { sign: false, exp: 1, sig: 0xb8aa_3b29_5c17_f0bb_be87_fed0_691d_3e89 };
+const TWO_LOG2_E: Wide = Wide { sign: false, exp: 1, sig: 0xb8aa_3b29_5c17_f0bb_be87_fed0_691d_3e89 };
 
 /// The top of the significand of the square root of two.
 const ROOT_2: u128 = 0xb504_f333_f9de_6484 << 64;
@@ -74,7 +74,7 @@ pub fn y_log2_x_plus_1(env: &mut Env, x: F80, y: F80) -> F80 {
 
 fn product(env: &mut Env, log: Option<Wide>, y: Wide) -> F80 {
     match log {
-        Some(log) => rounded_full(env, log.times(y)),
+        Some(log) => inexact(env, log.times(y)),
         None => F80::zero(y.sign),
     }
 }

@@ -1,10 +1,11 @@
 //! FSIN, FCOS, FSINCOS, FPTAN.
 
+use super::inexact;
 use crate::env::Env;
 use crate::f80::F80;
 use crate::num::{Num, Val, Wide};
 use crate::wide::{Series, alternating, factorials};
-use crate::x87::{denormal, invalid, operand, rounded_full};
+use crate::x87::{denormal, invalid, operand};
 
 /// `1/(2k+1)!`: the series of `sin(r) / r` in `r^2`.
 const SINE: Series<14> = factorials(2, 2);
@@ -85,6 +86,12 @@ impl Reduced {
         if self.turns & 2 == 0 { w } else { w.negated() }
     }
 
+    /// For small angles the quotient comes out as the angle, which the tangent exceeds.
+    fn tangent(&self) -> Wide {
+        let t = self.sine().over(self.cosine());
+        Wide { sig: t.sig | 1, ..t }
+    }
+
     fn cosine(&self) -> Wide {
         Reduced { turns: (self.turns + 1) & 3, rest: self.rest }.sine()
     }
@@ -96,7 +103,7 @@ pub fn sin(env: &mut Env, a: F80) -> Option<F80> {
         Angle::TooLarge => return None,
         Angle::Result(r) => r,
         Angle::Zero(s) => F80::zero(s),
-        Angle::Reduced(x) => rounded_full(env, x.sine()),
+        Angle::Reduced(x) => inexact(env, x.sine()),
     })
 }
 
@@ -106,7 +113,7 @@ pub fn cos(env: &mut Env, a: F80) -> Option<F80> {
         Angle::TooLarge => return None,
         Angle::Result(r) => r,
         Angle::Zero(_) => F80::ONE,
-        Angle::Reduced(x) => rounded_full(env, x.cosine()),
+        Angle::Reduced(x) => inexact(env, x.cosine()),
     })
 }
 
@@ -117,8 +124,8 @@ pub fn sin_cos(env: &mut Env, a: F80) -> Option<(F80, F80)> {
         Angle::Result(r) => (r, r),
         Angle::Zero(s) => (F80::zero(s), F80::ONE),
         Angle::Reduced(x) => {
-            let cosine = rounded_full(env, x.cosine());
-            (rounded_full(env, x.sine()), cosine)
+            let cosine = inexact(env, x.cosine());
+            (inexact(env, x.sine()), cosine)
         }
     })
 }
@@ -129,6 +136,6 @@ pub fn tan(env: &mut Env, a: F80) -> Option<(F80, F80)> {
         Angle::TooLarge => return None,
         Angle::Result(r) => (r, r),
         Angle::Zero(s) => (F80::zero(s), F80::ONE),
-        Angle::Reduced(x) => (rounded_full(env, x.sine().over(x.cosine())), F80::ONE),
+        Angle::Reduced(x) => (inexact(env, x.tangent()), F80::ONE),
     })
 }
