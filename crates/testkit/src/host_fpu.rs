@@ -151,6 +151,10 @@ macro_rules! sse_ops {
             /// Runs one instruction under `mxcsr`, whose exceptions must all be masked.
             pub fn run(op: SseOp, mxcsr: u32, a: u64, b: u64) -> Sse {
                 assert_eq!(mxcsr & 0x1f80, 0x1f80, "an unmasked exception would end the test");
+                Sse::execute(op, mxcsr, a, b)
+            }
+
+            pub(crate) fn execute(op: SseOp, mxcsr: u32, a: u64, b: u64) -> Sse {
                 let mut frame = Sse { a, b, mxcsr, ..Sse::default() };
                 let f = &raw mut frame;
                 match op {
@@ -244,6 +248,8 @@ sse_ops! {
     TruncI64S = to_gpr!("cvttss2si rax, xmm1"),
     TruncI32D = to_gpr!("cvttsd2si eax, xmm1"),
     TruncI64D = to_gpr!("cvttsd2si rax, xmm1"),
+    AddPs = pairs!("addps xmm0, xmm1"),
+    MulPs = pairs!("mulps xmm0, xmm1"),
     Rcp = pairs!("rcpss xmm0, xmm1"),
     Rsqrt = pairs!("rsqrtss xmm0, xmm1"),
 }

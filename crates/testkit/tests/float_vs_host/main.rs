@@ -4,6 +4,8 @@
 mod operands;
 #[cfg(target_arch = "x86_64")]
 mod sse;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod sse_unmasked;
 #[cfg(target_arch = "x86_64")]
 mod transcendental;
 #[cfg(target_arch = "x86_64")]

@@ -9,7 +9,7 @@ pub(crate) fn cases() -> u32 {
 
 /// The seed of a run, from RINGER_SEED or fixed.
 pub(crate) fn seed() -> u64 {
-    std::env::var("RINGER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x5eed_0f10_a7)
+    std::env::var("RINGER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x005e_ed0f_10a7)
 }
 
 /// xorshift64*.

@@ -66,6 +66,7 @@ fn memory<const N: usize>(b: [u8; N], pops: bool) -> (Result2, u16) {
     (Result2::Memory(put(b), N, pops), 0)
 }
 
+#[allow(clippy::too_many_arguments, reason = "one case, spelled out")]
 fn compare(op: X87Op, control: u16, a: F80, b: F80, m: [u8; 16], mask: u16, f: Model, report: &mut Report) {
     let h = X87::run(op, control, host(a), host(b), m);
     let theirs = Left {
