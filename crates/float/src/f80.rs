@@ -93,7 +93,16 @@ impl F80 {
     }
 
     /// The value, if there is one.
+    #[inline]
     pub(crate) fn value(self) -> Option<Val> {
+        let exp = i32::from(self.se & 0x7fff);
+        if self.sig & INTEGER != 0 && exp != 0 && exp != 0x7fff {
+            return Some(Val::Num(Num { sign: self.sign(), exp: exp - BIAS, sig: self.sig }));
+        }
+        self.unusual_value()
+    }
+
+    fn unusual_value(self) -> Option<Val> {
         let exp = i32::from(self.se & 0x7fff);
         Some(match self.class() {
             Class::Normal => Val::Num(Num { sign: self.sign(), exp: exp - BIAS, sig: self.sig }),
@@ -102,6 +111,11 @@ impl F80 {
             Class::Infinity => Val::Inf(self.sign()),
             Class::Nan | Class::Unsupported => return None,
         })
+    }
+
+    #[inline]
+    pub(crate) const fn is_denormal(self) -> bool {
+        self.se & 0x7fff == 0 && self.sig != 0
     }
 
     pub(crate) const fn zero(sign: bool) -> F80 {
@@ -116,6 +130,7 @@ impl F80 {
         F80 { sig: self.sig | QUIET, se: self.se }
     }
 
+    #[inline]
     pub(crate) fn pack(out: Out) -> F80 {
         match out {
             Out::Inf(sign) => F80::infinity(sign),

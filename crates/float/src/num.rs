@@ -1,5 +1,7 @@
 //! The unpacked form and exact arithmetic on it.
 
+use core::cmp::Ordering;
+
 /// A finite number other than zero: `sig / 2^63 * 2^exp`, top bit of `sig` set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Num {
@@ -32,34 +34,44 @@ impl Val {
         }
     }
 
-    /// `-1`, `0`, `1` as `self` is less than, equal to, greater than `other`.
-    pub(crate) fn order(self, other: Val) -> core::cmp::Ordering {
-        self.key().cmp(&other.key())
+    /// The order of the values; zeros are equal.
+    #[inline]
+    pub(crate) fn order(self, other: Val) -> Ordering {
+        if let (Val::Num(n), Val::Num(m)) = (self, other)
+            && n.sign == m.sign
+        {
+            let magnitudes = n.exp.cmp(&m.exp).then(n.sig.cmp(&m.sig));
+            return if n.sign { magnitudes.reverse() } else { magnitudes };
+        }
+        self.rank().cmp(&other.rank())
     }
 
-    /// Ordered as the values are: sign, exponent and significand in one integer.
-    fn key(self) -> i128 {
-        let (sign, magnitude) = match self {
+    /// What orders values of different kind or sign.
+    fn rank(self) -> i32 {
+        let (sign, rank) = match self {
             Val::Zero(_) => return 0,
-            Val::Inf(s) => (s, i128::MAX),
-            Val::Num(n) => (n.sign, (i128::from(n.exp) + (1 << 20)) << 64 | i128::from(n.sig)),
+            Val::Num(n) => (n.sign, 1),
+            Val::Inf(s) => (s, 2),
         };
-        if sign { -magnitude } else { magnitude }
+        if sign { -rank } else { rank }
     }
 }
 
 impl Num {
     /// From any nonzero `sig`.
+    #[inline]
     pub(crate) fn normal(sign: bool, exp: i32, sig: u64) -> Num {
         let shift = sig.leading_zeros();
         Num { sign, exp: exp - shift as i32, sig: sig << shift }
     }
 
+    #[inline]
     pub(crate) fn wide(self) -> Wide {
         Wide { sign: self.sign, exp: self.exp, sig: u128::from(self.sig) << 64 }
     }
 
     /// The sum, or nothing if it is zero.
+    #[inline]
     pub(crate) fn plus(self, other: Num) -> Option<Wide> {
         let (x, y) =
             if (self.exp, self.sig) >= (other.exp, other.sig) { (self, other) } else { (other, self) };
@@ -69,6 +81,7 @@ impl Num {
         Wide::normal(x.sign, x.exp + 1, sig)
     }
 
+    #[inline]
     pub(crate) fn times(self, other: Num) -> Wide {
         let sig = u128::from(self.sig) * u128::from(other.sig);
         let shift = sig.leading_zeros();
@@ -118,6 +131,7 @@ impl Num {
 
 impl Wide {
     /// From any `sig`; nothing from zero.
+    #[inline]
     pub(crate) fn normal(sign: bool, exp: i32, sig: u128) -> Option<Wide> {
         if sig == 0 {
             return None;
@@ -128,6 +142,7 @@ impl Wide {
 }
 
 /// Shifts right; ones that fall out leave a one in the lowest bit.
+#[inline]
 pub(crate) fn shift_jam(sig: u128, shift: u32) -> u128 {
     if shift >= 128 {
         return u128::from(sig != 0);

@@ -35,6 +35,7 @@ pub(crate) enum Out {
 }
 
 /// Whether a magnitude is rounded away from zero.
+#[inline]
 pub(crate) fn goes_up(round: Round, sign: bool, inexact: bool, half: Ordering, odd: bool) -> bool {
     inexact
         && match round {
@@ -53,6 +54,7 @@ struct Cut {
 }
 
 /// Rounds to `bits` leading places, 64 at most.
+#[inline]
 fn cut(sig: u128, bits: u32, round: Round, sign: bool) -> Cut {
     let unit = 1u128 << (128 - bits);
     let rest = sig & (unit - 1);
@@ -64,12 +66,20 @@ fn cut(sig: u128, bits: u32, round: Round, sign: bool) -> Cut {
 }
 
 /// Rounds `w` to the target, noting OE, UE, PE and C1.
+#[inline]
 pub(crate) fn finish(env: &mut Env, w: Wide, t: &Target) -> Out {
     let free = cut(w.sig, t.bits, env.round, w.sign);
     let exp = w.exp + i32::from(free.carry);
-    if exp > t.emax {
-        return overflow(env, w.sign, exp, &free, t);
+    if w.exp >= t.emin && exp <= t.emax {
+        return settle(env, w.sign, exp, &free);
     }
+    if exp > t.emax { overflow(env, w.sign, exp, &free, t) } else { underflow(env, w, exp, &free, t) }
+}
+
+/// SDM vol. 1, 4.9.1.5: tiny means below the least normal number after rounding; masked, an exact
+/// tiny result raises nothing.
+#[cold]
+fn underflow(env: &mut Env, w: Wide, exp: i32, free: &Cut, t: &Target) -> Out {
     let tiny = exp < t.emin;
     if tiny && env.masks & Flags::UE == 0 {
         env.flags |= Flags::UE;
@@ -77,14 +87,11 @@ pub(crate) fn finish(env: &mut Env, w: Wide, t: &Target) -> Out {
             env.flags |= Flags::PE;
             return Out::Finite { sign: w.sign, exp: t.emin, sig: 0 };
         }
-        return settle(env, w.sign, exp + t.wrap, &free);
+        return settle(env, w.sign, exp + t.wrap, free);
     }
     if tiny && env.ftz {
         env.flags |= Flags::UE | Flags::PE;
         return Out::Finite { sign: w.sign, exp: t.emin, sig: 0 };
-    }
-    if w.exp >= t.emin {
-        return settle(env, w.sign, exp, &free);
     }
     let bound = cut(shift_jam(w.sig, (t.emin - w.exp) as u32), t.bits, env.round, w.sign);
     if tiny && bound.inexact {
@@ -93,6 +100,7 @@ pub(crate) fn finish(env: &mut Env, w: Wide, t: &Target) -> Out {
     settle(env, w.sign, t.emin, &bound)
 }
 
+#[inline]
 fn settle(env: &mut Env, sign: bool, exp: i32, cut: &Cut) -> Out {
     env.c1 = cut.up;
     if cut.inexact {
@@ -102,6 +110,7 @@ fn settle(env: &mut Env, sign: bool, exp: i32, cut: &Cut) -> Out {
 }
 
 /// SDM vol. 1, table 4-11, and 8.5.4 for the unmasked case.
+#[cold]
 fn overflow(env: &mut Env, sign: bool, exp: i32, free: &Cut, t: &Target) -> Out {
     let lost = exp - t.wrap > t.emax && t.wrap == WRAP;
     if env.raise(Flags::OE) && lost {
