@@ -61,7 +61,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// From the two bits of a PC field; the reserved encoding 1 is taken as extended.
+    /// From the two bits of a PC field; the reserved encoding 1 counts as extended, as on processors.
     pub const fn from_pc(pc: u32) -> Self {
         match pc & 3 {
             0 => Self::Single,

@@ -111,7 +111,7 @@ impl Rng {
             1 => 0,
             _ => 0x3f,
         } as u16;
-        let pc = [0, 2, 3][self.below(3) as usize];
+        let pc = self.below(4) as u16;
         0x40 | masks | pc << 8 | (self.below(4) as u16) << 10
     }
 }
