@@ -1,1 +1,5 @@
 //! Part of Ringer.
+#[cfg(target_arch = "x86_64")]
+pub mod host_fpu;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod host_sse_trap;
