@@ -11,10 +11,10 @@
 //! - `save()` yields a versioned, serializable state of frozen structs and `restore()` validates one.
 #![forbid(unsafe_code)]
 
-//TMP pub mod acpi_pm;
+pub mod acpi_pm;
 //TMP pub mod i8042;
 pub mod isa_debug;
-//TMP pub mod pci;
+pub mod pci;
 pub mod pic8259;
 pub mod pit8254;
 pub mod port61;
