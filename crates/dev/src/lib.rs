@@ -12,15 +12,15 @@
 #![forbid(unsafe_code)]
 
 pub mod acpi_pm;
-//TMP pub mod i8042;
+pub mod i8042;
 pub mod isa_debug;
 pub mod pci;
 pub mod pic8259;
 pub mod pit8254;
 pub mod port61;
 pub mod port92;
-//TMP pub mod ps2_keyboard;
-//TMP pub mod ps2_mouse;
+pub mod ps2_keyboard;
+pub mod ps2_mouse;
 pub mod rtc146818;
 pub mod state;
 pub mod time;
