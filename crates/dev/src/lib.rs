@@ -25,7 +25,7 @@ pub mod rtc146818;
 pub mod state;
 pub mod time;
 pub mod uart16550;
-//TMP pub mod vga_text;
+pub mod vga_text;
 
 #[cfg(test)]
 mod testing;
