@@ -220,7 +220,7 @@ mod tests {
     fn timer_counts_24_bits_at_3579545_hz() {
         let mut pm = AcpiPm::new();
         assert_eq!(pm.read(8, 4, SECOND), 3_579_545);
-        assert_eq!(pm.read(8, 4, 5 * SECOND), 5 * 3_579_545 & 0xff_ffff);
+        assert_eq!(pm.read(8, 4, 5 * SECOND), (5 * 3_579_545) & 0xff_ffff);
         assert_eq!(pm.read(0x0a, 1, SECOND), 0x36);
     }
 

@@ -170,14 +170,14 @@ impl I8042 {
             self.fill(reply.to_le_bytes()[0], reply > 0xff);
         } else if self.keyboard.has_byte() && !self.on(CMD_KBD_OFF) {
             if let Some(byte) = self.keyboard.next_byte() {
-                self.from_keyboard(byte);
+                self.take_keyboard_byte(byte);
             }
         } else if let Some(byte) = self.mouse.next_byte() {
             self.fill(byte, true);
         }
     }
 
-    fn from_keyboard(&mut self, byte: u8) {
+    fn take_keyboard_byte(&mut self, byte: u8) {
         if !self.on(CMD_TRANSLATE) {
             self.break_next = false;
             self.fill(byte, false);

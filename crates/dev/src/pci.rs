@@ -326,6 +326,15 @@ impl PciBus {
         std::mem::take(&mut self.reset)
     }
 
+    /// A state fits if it has exactly the functions that the board put on the bus.
+    fn fits(&self, s: &PciStateV1) -> Result<(), StateError> {
+        let known = s.functions.iter().all(|f| self.function(f.devfn).is_some());
+        let mut places: Vec<u8> = s.functions.iter().map(|f| f.devfn).collect();
+        places.sort_unstable();
+        places.dedup();
+        ensure(known && places.len() == self.functions.len(), "pci", "functions")
+    }
+
     fn check(s: &PciStateV1) -> Result<(), StateError> {
         ensure(s.functions.len() <= FUNCTIONS, "pci", "functions")?;
         ensure(s.functions.iter().all(|f| f.config.len() == SPACE), "pci", "config")?;
@@ -355,7 +364,7 @@ impl crate::state::Freeze for Vec<(u8, PciFunction)> {
     fn freeze(&self) -> Self::Frozen {
         self.iter().map(|(devfn, f)| PciFunctionStateV1 { devfn: *devfn, config: f.config.clone() }).collect()
     }
-    /// Which functions there are is the board's to say: registers go to those that it has.
+    /// Which functions there are is the board's to say; `fits` has compared.
     fn thaw(&mut self, from: &Self::Frozen) {
         for (devfn, function) in self {
             if let Some(saved) = from.iter().find(|f| f.devfn == *devfn) {
@@ -371,7 +380,7 @@ frozen! {
         functions: Vec<PciFunctionStateV1>, address: u32, pirqs: u8, reset_control: u8, reset: bool, remapped: bool,
     }
 }
-device_state!(PciBus, PciState, PciStateV1);
+device_state!(PciBus, PciState, PciStateV1, fits);
 
 #[cfg(test)]
 mod tests {
@@ -492,6 +501,8 @@ mod tests {
         other.restore(&round_trip(&state)).expect("valid");
         assert_eq!(other.save(), state);
         let PciState::V1(mut bad) = state;
+        bad.functions[0].devfn = devfn(9, 0);
+        assert!(other.restore(&PciState::V1(bad.clone())).is_err(), "another board");
         bad.functions[0].config.pop();
         assert!(other.restore(&PciState::V1(bad)).is_err());
     }

@@ -128,7 +128,7 @@ impl Rtc {
 
     fn encode(&self, value: i64) -> u8 {
         let v = (value & 0x7f) as u8;
-        if self.reg(REG_B) & B_BINARY != 0 { v } else { (v / 10) << 4 | v % 10 }
+        if self.reg(REG_B) & B_BINARY != 0 { v } else { ((v / 10) << 4) | (v % 10) }
     }
 
     fn decode(&self, value: u8) -> i64 {

@@ -74,9 +74,10 @@ macro_rules! frozen {
 }
 
 /// Declares the enum over a device's state versions, and its `save` and `restore`.
-/// The device has a function `check(&V1) -> Result<(), StateError>`.
+/// The device has a function `check(&V1) -> Result<(), StateError>`, and, if named, a method of the same shape
+/// that asks whether a state fits this very device.
 macro_rules! device_state {
-    ($live:ident, $state:ident, $v1:ident) => {
+    ($live:ident, $state:ident, $v1:ident $(, $fits:ident)?) => {
         #[doc = concat!("The saved state of a [`", stringify!($live), "`], by version.")]
         #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
         pub enum $state {
@@ -99,6 +100,7 @@ macro_rules! device_state {
             pub fn restore(&mut self, state: &$state) -> Result<(), $crate::StateError> {
                 let $state::V1(v1) = state;
                 Self::check(v1)?;
+                $(self.$fits(v1)?;)?
                 $crate::state::Freeze::thaw(self, v1);
                 Ok(())
             }
