@@ -1,2 +1,34 @@
-//! The devices of the PC as pure register machines.
+//! The devices of an i440FX/PIIX3-class PC as pure register machines.
+//!
+//! No device does host I/O, knows another device, or reads a clock: the board hands in virtual
+//! time ([`Nanos`]) with every access, samples the output pins afterwards (`irq`, `out`, `a20`, ...)
+//! and wires them. The conventions that all devices share:
+//!
+//! - `read` and `write` take an offset relative to the device's base; what a guest writes can never
+//!   panic, and every queue is bounded;
+//! - `deadline()` is the absolute time of the next event that can change an output by itself, and
+//!   `advance(now)` brings the device to that time; time that runs backwards counts as no time;
+//! - `save()` yields a versioned, serializable state of frozen structs and `restore()` validates one.
 #![forbid(unsafe_code)]
+
+pub mod acpi_pm;
+pub mod i8042;
+pub mod isa_debug;
+pub mod pci;
+pub mod pic8259;
+pub mod pit8254;
+pub mod port61;
+pub mod port92;
+pub mod ps2_keyboard;
+pub mod ps2_mouse;
+pub mod rtc146818;
+pub mod state;
+pub mod time;
+pub mod uart16550;
+pub mod vga_text;
+
+#[cfg(test)]
+mod testing;
+
+pub use state::StateError;
+pub use time::Nanos;

@@ -1,0 +1,43 @@
+//! The encoded form of version 1 of every device's state is frozen: a snapshot made today loads in every later
+//! version. If this test fails, then either a power-on value changed (put the new numbers here) or
+//! the format did, which needs a new version instead.
+
+use serde::Serialize;
+
+/// Length and FNV-1a hash of the postcard encoding.
+fn fingerprint(state: &impl Serialize) -> (usize, u32) {
+    let bytes = postcard::to_stdvec(state).expect("encodes");
+    let hash = bytes.iter().fold(0x811c_9dc5_u32, |h, &b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    (bytes.len(), hash)
+}
+
+#[test]
+fn version_1_does_not_change() {
+    let found = [
+        ("acpi_pm", fingerprint(&dev::acpi_pm::AcpiPm::new().save())),
+        ("i8042", fingerprint(&dev::i8042::I8042::new().save())),
+        ("isa_debug", fingerprint(&dev::isa_debug::IsaDebug::new().save())),
+        ("pci", fingerprint(&dev::pci::PciBus::new().save())),
+        ("pic8259", fingerprint(&dev::pic8259::PicPair::new().save())),
+        ("pit8254", fingerprint(&dev::pit8254::Pit::new().save())),
+        ("port61", fingerprint(&dev::port61::Port61::new().save())),
+        ("port92", fingerprint(&dev::port92::Port92::new().save())),
+        ("rtc146818", fingerprint(&dev::rtc146818::Rtc::new(0).save())),
+        ("uart16550", fingerprint(&dev::uart16550::Uart::new().save())),
+        ("vga_text", fingerprint(&dev::vga_text::VgaText::new().save())),
+    ];
+    let expected = [
+        ("acpi_pm", (11, 0xa413_d797)),
+        ("i8042", (71, 0x5f6c_f157)),
+        ("isa_debug", (3, 0x4ab0_f7b7)),
+        ("pci", (784, 0x13cf_bff3)),
+        ("pic8259", (31, 0x2326_0505)),
+        ("pit8254", (63, 0x881c_02ed)),
+        ("port61", (2, 0x1176_97cd)),
+        ("port92", (3, 0x4ab0_f7b7)),
+        ("rtc146818", (138, 0x0838_5704)),
+        ("uart16550", (15, 0x9a13_970b)),
+        ("vga_text", (262990, 0x8977_3bea)),
+    ];
+    assert_eq!(found[..], expected[..], "{found:#x?}");
+}
