@@ -1,7 +1,248 @@
-//! The dispatcher.
-/// A virtual machine monitor.
-#[derive(Debug)]
-pub struct Vmm;
-/// What ended a run.
-#[derive(Debug)]
-pub struct Event;
+//! The dispatcher: gets control at every trap, decides who handles it, resumes the guest.
+
+use crate::allocator::shadow::{ShadowPolicy, ShadowStats};
+use crate::allocator::watch;
+use crate::interpreters::{self, interrupt};
+use crate::live::Live;
+use crate::{Board, System};
+use cpu::{Activity, Engine, Fault, Flow, Insn, InterruptShadow, Monitor, State, StopReason, cr0, eflags, seg, vector};
+use isa::routine;
+use mem::{Access, Memory};
+
+/// Why [`Vmm::run`] came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// As many instructions have retired as were asked for.
+    Budget,
+    /// HLT, and no interrupt to wake it.
+    Halted,
+    /// A triple fault.
+    Shutdown,
+    /// The board asks for attention.
+    Attention,
+}
+
+/// Counters of the dispatcher's work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Returns of the engine to the dispatcher.
+    pub exits: u64,
+    /// Of these, for a fault, by vector.
+    pub faults: [u64; 32],
+    /// Maskable hardware interrupts delivered.
+    pub interrupts: u64,
+    /// Sensitive instructions interpreted.
+    pub sensitive: u64,
+    /// Accesses through the slow path.
+    pub slow_accesses: u64,
+    /// The shadow's own.
+    pub shadow: ShadowStats,
+}
+
+/// The virtual machine monitor of one virtual CPU.
+pub struct Vmm<B> {
+    /// The board.
+    pub board: B,
+    shadow: ShadowPolicy,
+    stats: Stats,
+}
+
+impl<B: Board> Vmm<B> {
+    /// A monitor over a board.
+    pub fn new(board: B) -> Vmm<B> {
+        Vmm { board, shadow: ShadowPolicy::default(), stats: Stats::default() }
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> Stats {
+        Stats { shadow: self.shadow.stats, ..self.stats }
+    }
+
+    /// The accessor that interpreters of the running machine get.
+    pub fn live<'a>(&'a mut self, cpu: &'a mut State, mem: &'a mut Memory) -> Live<'a, B> {
+        Live { cpu, mem, board: &mut self.board, shadow: &mut self.shadow }
+    }
+
+    /// Brings the shadow in line with the state, after it was set from outside.
+    pub fn synchronise(&mut self, cpu: &State, mem: &mut Memory) {
+        self.shadow.activate(cpu, mem);
+    }
+
+    /// Runs the guest until `until` instructions have retired or something happens.
+    pub fn run(&mut self, cpu: &mut State, mem: &mut Memory, engine: &mut dyn Engine, until: u64) -> Event {
+        loop {
+            if self.board.attention() {
+                return Event::Attention;
+            }
+            self.interrupts(cpu, mem);
+            match cpu.activity {
+                Activity::Shutdown => return Event::Shutdown,
+                Activity::Halted => return Event::Halted,
+                Activity::Running if cpu.retired >= until => return Event::Budget,
+                Activity::Running => self.resume(cpu, mem, engine, until),
+            }
+        }
+    }
+
+    /// Lets the engine run once, and handles what it comes back with.
+    fn resume(&mut self, cpu: &mut State, mem: &mut Memory, engine: &mut dyn Engine, until: u64) {
+        let stepping = cpu.eflags & eflags::TF != 0;
+        let breakpoints = watch::any_execution(cpu);
+        if breakpoints && self.execution_breakpoint(cpu, mem) {
+            return;
+        }
+        let one = stepping || breakpoints || cpu.retired < cpu.shadow_until;
+        let before = cpu.retired;
+        let limit = if one { cpu.retired + 1 } else { until };
+        let reason = engine.run(cpu, mem, self, limit);
+        self.stats.exits += 1;
+        if cpu.retired > before {
+            cpu.eflags &= !eflags::RF;
+        }
+        match reason {
+            StopReason::Fault(fault) => self.fault(cpu, mem, fault),
+            StopReason::Budget | StopReason::Leave => self.traps(cpu, mem, stepping && cpu.retired > before),
+        }
+    }
+
+    /// Debug traps after an instruction: single step and data breakpoints.
+    fn traps(&mut self, cpu: &mut State, mem: &mut Memory, stepped: bool) {
+        let hits = std::mem::take(&mut cpu.debug_hits);
+        if !stepped && hits == 0 || cpu.in_shadow() == InterruptShadow::MovSs {
+            return;
+        }
+        cpu.dr[6] |= hits | if stepped { 0x4000 } else { 0 };
+        self.deliver_trap(cpu, mem);
+    }
+
+    fn deliver_trap(&mut self, cpu: &mut State, mem: &mut Memory) {
+        let event = interrupt::Event::trap(vector::DB, cpu.eip);
+        let mut live = self.live(cpu, mem);
+        interrupt::deliver_event(&mut live, event);
+    }
+
+    /// #DB as a fault before the instruction, unless RF holds it off.
+    fn execution_breakpoint(&mut self, cpu: &mut State, mem: &mut Memory) -> bool {
+        if cpu.eflags & eflags::RF != 0 || cpu.in_shadow() == InterruptShadow::MovSs {
+            return false;
+        }
+        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+        let hits = watch::execution_hits(cpu, linear);
+        if hits != 0 {
+            cpu.dr[6] |= hits;
+            self.fault(cpu, mem, Fault::DB);
+        }
+        hits != 0
+    }
+
+    fn fault(&mut self, cpu: &mut State, mem: &mut Memory, fault: Fault) {
+        self.stats.faults[usize::from(fault.vector) % 32] += 1;
+        cpu.debug_hits = 0;
+        if fault == Fault::MF && cpu.cr0 & cr0::NE == 0 {
+            // FERR# to the PIC; the instruction waits for the interrupt
+            self.board.numeric_error();
+            cpu.retired += 1;
+            return;
+        }
+        let mut live = self.live(cpu, mem);
+        interrupt::deliver_fault(&mut live, fault);
+    }
+
+    /// NMI and maskable interrupts, between instructions.
+    fn interrupts(&mut self, cpu: &mut State, mem: &mut Memory) {
+        if cpu.activity == Activity::Shutdown {
+            return;
+        }
+        let shadow = cpu.in_shadow();
+        if cpu.nmi_pending && !cpu.nmi_blocked && shadow != InterruptShadow::MovSs {
+            (cpu.nmi_pending, cpu.nmi_blocked) = (false, true);
+            return self.interrupt(cpu, mem, vector::NMI);
+        }
+        let open = cpu.eflags & eflags::IF != 0 && shadow == InterruptShadow::None;
+        if open
+            && self.board.interrupt_pending()
+            && let Some(vector) = self.board.acknowledge()
+        {
+            self.stats.interrupts += 1;
+            self.interrupt(cpu, mem, vector);
+        }
+    }
+
+    fn interrupt(&mut self, cpu: &mut State, mem: &mut Memory, vector: u8) {
+        cpu.activity = Activity::Running;
+        let event = interrupt::Event::hardware(vector, cpu.eip);
+        let mut live = self.live(cpu, mem);
+        interrupt::deliver_event(&mut live, event);
+    }
+}
+
+fn data(cpu: &State, write: bool) -> Access {
+    Access { write, user: cpu.cpl == 3, fetch: false }
+}
+
+impl<B: Board> Monitor for Vmm<B> {
+    fn sensitive(&mut self, cpu: &mut State, mem: &mut Memory, insn: &Insn) -> Result<Flow, Fault> {
+        self.stats.sensitive += 1;
+        let Some(routine) = routine(insn.code) else { return Err(Fault::UD) };
+        let start = cpu.eip;
+        cpu.eip = start.wrapping_add(u32::from(insn.len));
+        let result = interpreters::interpret(&mut self.live(cpu, mem), insn, routine);
+        if result.is_err() {
+            cpu.eip = start;
+        }
+        result
+    }
+
+    fn probe(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        linear: u32,
+        size: u32,
+        write: bool,
+    ) -> Result<(), Fault> {
+        let access = data(cpu, write);
+        self.live(cpu, mem).find(linear, size, access)
+    }
+
+    fn slow_read(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32, size: u32) -> u64 {
+        self.stats.slow_accesses += 1;
+        let access = data(cpu, false);
+        self.live(cpu, mem).read(linear, size, access).unwrap_or(u64::MAX)
+    }
+
+    fn slow_write(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32, size: u32, value: u64) {
+        self.stats.slow_accesses += 1;
+        let access = data(cpu, true);
+        // probed before: the only writes since are this instruction's own
+        let _ = self.live(cpu, mem).write(linear, size, value, access);
+    }
+
+    fn fetch(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32) -> Result<bool, Fault> {
+        let access = Access { write: false, user: cpu.cpl == 3, fetch: true };
+        self.shadow.fill(cpu, mem, linear, access)?;
+        Ok(mem.lookup_execute(linear) != 0)
+    }
+
+    fn fetch_bytes(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        linear: u32,
+        out: &mut [u8],
+    ) -> Result<(), (usize, Fault)> {
+        let access = Access { write: false, user: cpu.cpl == 3, fetch: true };
+        for (n, b) in out.iter_mut().enumerate() {
+            let at = linear.wrapping_add(n as u32);
+            let physical = self.shadow.fill(cpu, mem, at, access).map_err(|f| (n, f))?;
+            *b = if mem.resolve(physical).is_some() {
+                let mut byte = [0];
+                mem.read_physical(physical, &mut byte);
+                byte[0]
+            } else {
+                self.board.mmio_read(mem, cpu.retired, physical, 1) as u8
+            };
+        }
+        Ok(())
+    }
+}

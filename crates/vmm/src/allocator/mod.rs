@@ -1,1 +1,5 @@
-//! The allocator: memory, shadow policy, traces.
+//! The allocator: who may touch what. Guest memory and the shadow policy; I/O permission is
+//! `interpreters::io`, since the guest's own tables decide it.
+
+pub mod shadow;
+pub mod watch;

@@ -1,0 +1,182 @@
+//! The policy of the shadow page tables: what is shown, and what a write to a guest table
+//! takes away.
+
+use super::watch;
+use cpu::{Fault, PageFaultCode, State, cr0, cr4};
+use mem::{Access, Memory, PAGE_SHIFT, Paging, Physical, Rights, Role, TableUse, Trace, Walk};
+use std::collections::HashMap;
+
+/// Writes to a table, without a walk through it in between, after which it is unshadowed.
+const FLOOD: u32 = 24;
+
+/// Counters of the shadow's work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShadowStats {
+    /// Walks that filled an entry.
+    pub fills: u64,
+    /// Writes to traced tables.
+    pub table_writes: u64,
+    /// Tables unshadowed because they were written in bulk.
+    pub floods: u64,
+    /// Loads of CR3 and other changes of the address space.
+    pub switches: u64,
+    /// Page faults found by walks.
+    pub page_faults: u64,
+}
+
+/// The policy's own memory: how often tables are written, and the PDPTEs seen.
+#[derive(Default)]
+pub struct ShadowPolicy {
+    writes: HashMap<u32, u32>,
+    pdptes: HashMap<u32, [u32; 8]>,
+    /// Counters.
+    pub stats: ShadowStats,
+}
+
+/// Physical memory for the walker: what is not memory reads as ones.
+struct WalkerMemory<'a>(&'a mut Memory);
+
+impl Physical for WalkerMemory<'_> {
+    fn read(&mut self, at: u32) -> u32 {
+        self.0.dword(at).unwrap_or(u32::MAX)
+    }
+    fn set_bits(&mut self, at: u32, bits: u32) {
+        self.0.set_bits(at, bits);
+    }
+}
+
+fn paging(cpu: &State) -> Paging {
+    let c4 = |bit| cpu.cr4 & bit != 0;
+    Paging {
+        root: cpu.cr3,
+        pse: c4(cr4::PSE),
+        pae: c4(cr4::PAE),
+        nxe: cpu.efer & 1 << 11 != 0,
+        wp: cpu.cr0 & cr0::WP != 0,
+        a20_mask: cpu.a20_mask,
+    }
+}
+
+/// What the meaning of a shadow depends on besides the root.
+fn identity(cpu: &State) -> (u32, Role) {
+    let a20 = u32::from(cpu.a20_mask >> 20 & 1);
+    if cpu.cr0 & cr0::PG == 0 {
+        return (0, Role(a20 << 6 | u32::from(cpu.a20_mask >> 24 & 1) << 7));
+    }
+    let p = paging(cpu);
+    let bits = [true, p.pse, p.pae, p.pae && p.nxe, p.wp];
+    let role = bits.iter().enumerate().fold(0, |r, (n, &b)| r | u32::from(b) << n);
+    let root = if p.pae { p.root & !31 } else { p.root & !4095 };
+    (root, Role(role | a20 << 6))
+}
+
+impl ShadowPolicy {
+    /// Makes the shadow of the present CR3, paging mode and privilege the one in use.
+    pub fn activate(&mut self, cpu: &State, mem: &mut Memory) {
+        self.stats.switches += 1;
+        let (root, role) = identity(cpu);
+        // where the host gives no more space, all others go and one is tried again
+        if mem.activate(root, role, cpu.cpl == 3).is_err() {
+            mem.drop_all();
+            let _ = mem.activate(root, role, cpu.cpl == 3);
+        }
+        if cpu.cr0 & cr0::PG != 0 && cpu.cr4 & cr4::PAE != 0 {
+            self.check_pdptes(root, mem);
+        }
+    }
+
+    /// The PDPTEs are loaded with CR3 and not traced: a change since the last load drops the space.
+    fn check_pdptes(&mut self, root: u32, mem: &mut Memory) {
+        let now = std::array::from_fn(|n| mem.dword(root + 4 * n as u32).unwrap_or(0));
+        if self.pdptes.len() > 4096 {
+            self.pdptes.clear();
+            mem.drop_all();
+        }
+        if self.pdptes.insert(root, now).is_some_and(|old| old != now) {
+            mem.drop_pages(mem.current(), 0, 1 << 20);
+        }
+    }
+
+    /// Translates for one access, and shows the page to the engines where it is memory.
+    ///
+    /// # Errors
+    /// The page fault.
+    pub fn fill(
+        &mut self,
+        cpu: &State,
+        mem: &mut Memory,
+        linear: u32,
+        access: Access,
+    ) -> Result<u64, Fault> {
+        let all = Rights { read: true, write: true, execute: true };
+        if cpu.cr0 & cr0::PG == 0 {
+            let at = u64::from(linear & cpu.a20_mask & !0xfff);
+            if !watch::in_page(cpu, linear) {
+                mem.install(linear, at, all);
+            }
+            return Ok(at | u64::from(linear & 0xfff));
+        }
+        let p = paging(cpu);
+        let walk = mem::walk(&mut WalkerMemory(mem), &p, linear, access);
+        let walk = walk.map_err(|e| self.page_fault(&p, linear, access, e))?;
+        // the view in use is that of the CPL; a supervisor access from CPL 3 (to a descriptor
+        // table, for one) shows nothing
+        if access.user == (cpu.cpl == 3) {
+            self.show(cpu, mem, linear, access, &walk, &p);
+        }
+        Ok(walk.frame | u64::from(linear & 0xfff))
+    }
+
+    fn page_fault(&mut self, p: &Paging, linear: u32, access: Access, e: mem::PageError) -> Fault {
+        self.stats.page_faults += 1;
+        let bit = |on: bool, bit: u16| if on { bit } else { 0 };
+        let fetch = access.fetch && p.nxe && p.pae;
+        let code = bit(e.present, PageFaultCode::PRESENT)
+            | bit(access.write, PageFaultCode::WRITE)
+            | bit(access.user, PageFaultCode::USER)
+            | bit(e.reserved, PageFaultCode::RESERVED)
+            | bit(fetch, PageFaultCode::FETCH);
+        Fault::page(PageFaultCode(code), linear)
+    }
+
+    fn show(&mut self, cpu: &State, mem: &mut Memory, linear: u32, access: Access, walk: &Walk, p: &Paging) {
+        self.stats.fills += 1;
+        let space = mem.current();
+        let entry_size = if p.pae { 8 } else { 4 };
+        for (table, pages_per_entry) in walk.tables.iter().flatten() {
+            let entries = 4096 / entry_size;
+            let first_page = (linear >> PAGE_SHIFT) & !(entries * pages_per_entry - 1);
+            let table_use = TableUse { space, first_page, pages_per_entry: *pages_per_entry, entry_size };
+            self.writes.remove(&(table >> PAGE_SHIFT));
+            mem.trace_table(table >> PAGE_SHIFT, table_use);
+        }
+        if !watch::in_page(cpu, linear) {
+            // fetches have an array of their own, which data accesses leave alone
+            let execute = access.fetch && walk.executable;
+            mem.install(linear, walk.frame, Rights { read: true, write: walk.writable, execute });
+        }
+    }
+
+    /// Acts on queued writes to tables: the entries written lose their shadows.
+    pub fn tables_written(&mut self, mem: &mut Memory) {
+        for t in mem.take_table_writes() {
+            let Trace::Table { frame, offset, len } = t else { continue };
+            self.stats.table_writes += 1;
+            let writes = self.writes.entry(frame).or_default();
+            *writes += 1;
+            if *writes > FLOOD {
+                self.writes.remove(&frame);
+                self.stats.floods += 1;
+                mem.unshadow(frame);
+                continue;
+            }
+            let uses = mem.table_uses(frame).to_vec();
+            for u in uses {
+                let first = offset / u.entry_size;
+                let last = (offset + len - 1) / u.entry_size;
+                let page = u.first_page + first * u.pages_per_entry;
+                mem.drop_pages(u.space, page, (last - first + 1) * u.pages_per_entry);
+            }
+        }
+    }
+}

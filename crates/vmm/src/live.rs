@@ -1,0 +1,178 @@
+//! The accessor that runs the machine: [`System`] over the real state.
+
+use crate::allocator::{shadow::ShadowPolicy, watch};
+use crate::{Atom, Board, Privilege, System};
+use cpu::{Fault, State, eflags};
+use mem::{Access, Memory, PAGE, PageKind};
+
+/// Everything that an interpreter of the running machine may reach.
+pub struct Live<'a, B> {
+    pub(crate) cpu: &'a mut State,
+    pub(crate) mem: &'a mut Memory,
+    pub(crate) board: &'a mut B,
+    pub(crate) shadow: &'a mut ShadowPolicy,
+}
+
+/// Splits a range at page boundaries: start and length of each part.
+fn parts(linear: u32, size: u32) -> [(u32, u32); 2] {
+    let first = (PAGE - linear % PAGE).min(size);
+    [(linear, first), (linear.wrapping_add(first), size - first)]
+}
+
+impl<B: Board> Live<'_, B> {
+    fn access(&self, write: bool, privilege: Privilege) -> Access {
+        let user = self.cpu.cpl == 3 && privilege == Privilege::Current;
+        Access { write, user, fetch: false }
+    }
+
+    fn hit(&mut self, linear: u32, size: u32, write: bool) {
+        let hits = watch::data_hits(self.cpu, linear, size, write);
+        if hits != 0 {
+            self.cpu.debug_hits |= hits;
+            self.cpu.leave = true;
+        }
+    }
+
+    /// Reads bytes that lie in one page, from memory or a device.
+    fn physical_read(&mut self, at: u64, size: u32) -> u64 {
+        if self.mem.resolve(at).is_none() {
+            let value = self.board.mmio_read(self.mem, self.cpu.retired, at, size);
+            self.after_device();
+            return value;
+        }
+        let mut bytes = [0; 8];
+        self.mem.read_physical(at, &mut bytes[..size as usize]);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn physical_write(&mut self, at: u64, size: u32, value: u64) {
+        if self.mem.kind(at) == PageKind::Mmio {
+            if self.mem.resolve(at).is_none() {
+                self.board.mmio_write(self.mem, self.cpu.retired, at, size, value);
+                self.after_device();
+            }
+            return;
+        }
+        self.mem.write_physical(at, &value.to_le_bytes()[..size as usize]);
+        self.after_write();
+    }
+
+    /// Acts on the traces that a write has hit.
+    fn after_write(&mut self) {
+        if self.mem.has_traces() {
+            self.shadow.tables_written(self.mem);
+            self.cpu.leave |= self.mem.has_traces();
+        }
+    }
+
+    fn after_device(&mut self) {
+        self.after_write();
+        let interrupt = self.board.interrupt_pending() && self.cpu.eflags & eflags::IF != 0;
+        self.cpu.leave |= interrupt || self.board.attention();
+    }
+
+    /// Reads probed bytes; a page that has gone since reads as ones.
+    pub(crate) fn read(&mut self, linear: u32, size: u32, access: Access) -> Result<u64, Fault> {
+        self.hit(linear, size, false);
+        let mut value = 0;
+        let mut shift = 0;
+        for (at, n) in parts(linear, size) {
+            if n > 0 {
+                let physical = self.shadow.fill(self.cpu, self.mem, at, access)?;
+                value |= self.physical_read(physical, n) << shift;
+                shift += 8 * n;
+            }
+        }
+        Ok(value)
+    }
+
+    pub(crate) fn write(&mut self, linear: u32, size: u32, value: u64, access: Access) -> Result<(), Fault> {
+        let [(a, n), (b, m)] = parts(linear, size);
+        let first = self.shadow.fill(self.cpu, self.mem, a, access)?;
+        let second = if m > 0 { Some(self.shadow.fill(self.cpu, self.mem, b, access)?) } else { None };
+        self.hit(linear, size, true);
+        self.physical_write(first, n, value);
+        if let Some(second) = second {
+            self.physical_write(second, m, value >> (8 * n));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn find(&mut self, linear: u32, size: u32, access: Access) -> Result<(), Fault> {
+        let last = linear.wrapping_add(size - 1);
+        self.shadow.fill(self.cpu, self.mem, linear, access)?;
+        if linear / PAGE != last / PAGE {
+            self.shadow.fill(self.cpu, self.mem, last & !(PAGE - 1), access)?;
+        }
+        Ok(())
+    }
+}
+
+impl<B: Board> System for Live<'_, B> {
+    fn state(&self) -> &State {
+        self.cpu
+    }
+    fn state_mut(&mut self) -> &mut State {
+        self.cpu
+    }
+    fn ask(&mut self, _: Atom, truth: bool) -> bool {
+        truth
+    }
+    fn load(&mut self, linear: u32, size: u32, privilege: Privilege) -> Result<u64, Fault> {
+        let access = self.access(false, privilege);
+        if access.user == (self.cpu.cpl == 3)
+            && let Some(at) = self.mem.lookup_read(linear, size)
+        {
+            return Ok(match size {
+                1 => u64::from(self.mem.read::<1>(at)[0]),
+                2 => u64::from(u16::from_le_bytes(self.mem.read(at))),
+                4 => u64::from(u32::from_le_bytes(self.mem.read(at))),
+                _ => u64::from_le_bytes(self.mem.read(at)),
+            });
+        }
+        self.read(linear, size, access)
+    }
+    fn store(&mut self, linear: u32, size: u32, value: u64, privilege: Privilege) -> Result<(), Fault> {
+        let access = self.access(true, privilege);
+        if access.user == (self.cpu.cpl == 3)
+            && let Some(at) = self.mem.lookup_write(linear, size)
+        {
+            match size {
+                1 => self.mem.write(at, (value as u8).to_le_bytes()),
+                2 => self.mem.write(at, (value as u16).to_le_bytes()),
+                4 => self.mem.write(at, (value as u32).to_le_bytes()),
+                _ => self.mem.write(at, value.to_le_bytes()),
+            }
+            return Ok(());
+        }
+        self.write(linear, size, value, access)
+    }
+    fn probe(&mut self, linear: u32, size: u32, write: bool, privilege: Privilege) -> Result<(), Fault> {
+        let access = self.access(write, privilege);
+        self.find(linear, size, access)
+    }
+    fn port_in(&mut self, port: u16, size: u32) -> u32 {
+        let value = self.board.port_in(self.mem, self.cpu.retired, port, size);
+        self.after_device();
+        value
+    }
+    fn port_out(&mut self, port: u16, size: u32, value: u32) {
+        self.board.port_out(self.mem, self.cpu.retired, port, size, value);
+        self.after_device();
+    }
+    fn time_stamp(&mut self) -> u64 {
+        self.board.time_stamp(self.cpu.retired).wrapping_add(self.cpu.tsc_offset)
+    }
+    fn address_space_changed(&mut self) {
+        self.shadow.activate(self.cpu, self.mem);
+        self.cpu.leave = true;
+    }
+    fn invalidate_page(&mut self, linear: u32) {
+        self.mem.drop_pages(self.mem.current(), linear / PAGE, 1);
+        self.cpu.leave = true;
+    }
+    fn watchpoints_changed(&mut self) {
+        self.mem.drop_all();
+        self.shadow.activate(self.cpu, self.mem);
+    }
+}
