@@ -1,6 +1,6 @@
 //! How interpreters reach system state: through named questions, never raw branches.
 
-use cpu::{Fault, State, cr0, cr4, eflags};
+use cpu::{CpuModel, Fault, InterruptShadow, State, cr0, cr4, eflags};
 use mem::Memory;
 
 /// A question about system state with a finite answer. Every branch of an interpreter on
@@ -77,6 +77,26 @@ pub enum Atom {
     SysenterDisabled,
     /// CR0.PG.
     Paging,
+    /// A descriptor's accessed bit is set.
+    DescriptorAccessed,
+    /// SS.B, of the running stack or of one about to be used.
+    StackIs32,
+    /// A segment register holds no segment.
+    SegmentUnusable,
+    /// A gate is an interrupt gate: it clears IF.
+    InterruptGate,
+    /// A flags image to be loaded has VM set, at CPL 0.
+    ReturnsToVirtual8086,
+    /// A flags image would let a pending virtual interrupt in, or set TF (V86 with VME).
+    ImageNeedsMonitor,
+    /// Interrupts are held off already by the instruction before.
+    Shadowed,
+    /// The T bit of a TSS.
+    TaskTraps,
+    /// The CPU is an 8086 (segment loads of CS).
+    Is8086,
+    /// The CPU is an 80286 (descriptors have 24-bit bases, no 32-bit types).
+    Is286,
 }
 
 /// In whose name memory is accessed.
@@ -196,6 +216,33 @@ pub trait System {
     fn virtual_interrupt_pending(&mut self) -> bool {
         let t = self.state().eflags & eflags::VIP != 0;
         self.ask(Atom::VirtualInterruptPending, t)
+    }
+    /// CR4.UMIP.
+    fn umip(&mut self) -> bool {
+        self.cr4_has(Atom::Umip, cr4::UMIP)
+    }
+    /// CR0.PG.
+    fn paging(&mut self) -> bool {
+        self.cr0_has(Atom::Paging, cr0::PG)
+    }
+    /// The chip is an 8086.
+    fn is_8086(&mut self) -> bool {
+        let t = self.state().model == CpuModel::I8086;
+        self.ask(Atom::Is8086, t)
+    }
+    /// The chip is an 80286.
+    fn is_286(&mut self) -> bool {
+        let t = self.state().model == CpuModel::I286;
+        self.ask(Atom::Is286, t)
+    }
+    /// A selector is null (SDM vol. 3A, 3.4.2).
+    fn null(&mut self, selector: u16) -> bool {
+        self.ask(Atom::SelectorNull, selector & 0xfffc == 0)
+    }
+    /// The instruction before holds interrupts off.
+    fn shadowed(&mut self) -> bool {
+        let t = self.state().in_shadow() != InterruptShadow::None;
+        self.ask(Atom::Shadowed, t)
     }
     /// EFLAGS.NT.
     fn nested_task(&mut self) -> bool {
