@@ -6,9 +6,11 @@ mod decode;
 mod insn;
 mod model;
 mod routine;
+mod text;
 
 pub use decode::{CodeSize, DecodeError, MAX_LENGTH, decode};
 pub use iced_x86::{Code, CpuidFeature, Mnemonic, OpCodeOperandKind};
 pub use insn::{Insn, Kind, Prefix, reg, seg};
 pub use model::CpuModel;
 pub use routine::{Routine, routine};
+pub use text::disassemble;

@@ -1,1 +1,267 @@
-//! Part of Ringer.
+//! The machine: a PC of CPU, memory, monitor, engine and board, and the ways to boot it.
+#![forbid(unsafe_code)]
+
+mod acpi;
+pub mod boot;
+mod clock;
+mod describe;
+mod hash;
+mod pc;
+mod pc_ports;
+
+use cpu::{Activity, CpuModel, Engine, State};
+use mem::{Memory, PageKind};
+use std::time::Duration;
+use vmm::{Outcome, Stats, Vmm};
+
+pub use boot::{BootError, Image};
+pub use clock::{Clock, Nanos, TSC_HZ};
+pub use pc::Pc;
+
+/// What a machine is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Bytes of RAM, [`Config::LEAST_MEMORY`] to [`Config::MOST_MEMORY`].
+    pub memory: u64,
+    /// The chip.
+    pub model: CpuModel,
+    /// Time from instructions retired instead of the host's clock.
+    pub deterministic: bool,
+    /// The real-time clock at the start, in seconds since 1970.
+    pub epoch: i64,
+}
+
+impl Config {
+    /// 1 MiB.
+    pub const LEAST_MEMORY: u64 = 1 << 20;
+    /// 3 GiB: the rest of the 32-bit space is for devices.
+    pub const MOST_MEMORY: u64 = 3 << 30;
+}
+
+/// Why a machine could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The memory size is out of range.
+    #[error("memory of {bytes} bytes: a PC here has 1 MiB to 3 GiB")]
+    MemorySize {
+        /// Bytes asked for.
+        bytes: u64,
+    },
+    /// The host refused.
+    #[error(transparent)]
+    Memory(#[from] mem::MemoryError),
+}
+
+/// Why [`Machine::run`] came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// The instruction limit was reached.
+    Limit,
+    /// The slice of time is over; there may be output to take.
+    Slice,
+    /// The guest switched the machine off.
+    PowerOff,
+    /// The guest asked for a reset.
+    Reset,
+    /// A triple fault.
+    Shutdown,
+    /// Halted with interrupts off or nothing that could ever wake it.
+    Stuck,
+    /// Idle until the time given, or until input comes. Only with the host's clock; with
+    /// deterministic time, idle time passes at once.
+    Idle(Duration),
+}
+
+/// Instructions between looks at the host's clock.
+const SLICE: u64 = 20_000;
+
+/// A whole PC.
+pub struct Machine {
+    cpu: State,
+    mem: Memory,
+    vmm: Vmm<Pc>,
+    engine: Box<dyn Engine + Send>,
+    config: Config,
+}
+
+impl Machine {
+    /// A machine after reset, with nothing loaded.
+    ///
+    /// # Errors
+    /// The memory size, or the host's refusal.
+    pub fn new(config: Config, engine: Box<dyn Engine + Send>) -> Result<Machine, MachineError> {
+        if !(Config::LEAST_MEMORY..=Config::MOST_MEMORY).contains(&config.memory) {
+            return Err(MachineError::MemorySize { bytes: config.memory });
+        }
+        let mut mem = Memory::new(config.memory)?;
+        mem.set_kind(0xa_0000, 0x2_0000, PageKind::Mmio);
+        let pc = Pc::new(Clock::new(config.deterministic), config.epoch, config.memory);
+        let mut machine = Machine { cpu: State::new(config.model), mem, vmm: Vmm::new(pc), engine, config };
+        machine.cpu.seg.iter_mut().for_each(cpu::Segment::refresh);
+        machine.vmm.synchronise(&machine.cpu, &mut machine.mem);
+        Ok(machine)
+    }
+
+    /// Puts an image into the machine and the CPU at its start.
+    ///
+    /// # Errors
+    /// [`BootError`].
+    pub fn boot(&mut self, image: &Image) -> Result<(), BootError> {
+        boot::load(image, &mut self.cpu, &mut self.mem, &mut self.vmm.board)?;
+        self.cpu.seg.iter_mut().for_each(cpu::Segment::refresh);
+        self.vmm.synchronise(&self.cpu, &mut self.mem);
+        Ok(())
+    }
+
+    /// Runs until something happens that the caller should know of, at the latest when `limit`
+    /// instructions have retired in all.
+    pub fn run(&mut self, limit: u64) -> Exit {
+        loop {
+            let now = self.vmm.board.now(self.cpu.retired);
+            self.vmm.board.advance(now);
+            if let Some(exit) = self.board_requests() {
+                return exit;
+            }
+            if self.cpu.retired >= limit {
+                return Exit::Limit;
+            }
+            let until = self.until().min(limit);
+            let outcome = self.vmm.run(&mut self.cpu, &mut self.mem, self.engine.as_mut(), until);
+            match outcome {
+                Outcome::Shutdown => return Exit::Shutdown,
+                Outcome::Halted => match self.halted() {
+                    Some(exit) => return exit,
+                    None => continue,
+                },
+                Outcome::Budget | Outcome::Attention => {}
+            }
+            if self.vmm.board.has_output() {
+                return Exit::Slice;
+            }
+        }
+    }
+
+    /// The retired count at which to look at the devices again.
+    fn until(&self) -> u64 {
+        let deadline = self.vmm.board.deadline();
+        let clock = &self.vmm.board.clock;
+        match (clock.is_deterministic(), deadline) {
+            (true, Some(d)) => clock.instructions_until(d, self.cpu.retired).max(self.cpu.retired + 1),
+            (true, None) => self.cpu.retired + 1_000_000,
+            (false, _) => self.cpu.retired + SLICE,
+        }
+    }
+
+    /// HLT: on to the next event of a device.
+    fn halted(&mut self) -> Option<Exit> {
+        let now = self.vmm.board.now(self.cpu.retired);
+        let deadline = self.vmm.board.deadline();
+        if self.vmm.board.has_output() {
+            return Some(Exit::Slice);
+        }
+        let open = self.cpu.eflags & cpu::eflags::IF != 0;
+        match deadline {
+            Some(d) if open && self.config.deterministic => {
+                self.vmm.board.clock.skip_to(d, self.cpu.retired);
+                None
+            }
+            Some(d) if open && d <= now => None,
+            Some(d) if open => Some(Exit::Idle(Duration::from_nanos(d - now))),
+            None if open => Some(Exit::Idle(Duration::MAX)),
+            _ => Some(Exit::Stuck),
+        }
+    }
+
+    /// What the board wants done with the CPU.
+    fn board_requests(&mut self) -> Option<Exit> {
+        let requests = self.vmm.board.take_requests();
+        if requests.a20_changed && self.config.model >= CpuModel::I286 {
+            let lines = if self.config.model == CpuModel::I286 { 0xff_ffff } else { u32::MAX };
+            self.cpu.a20_mask = if self.vmm.board.a20() { lines } else { lines & !0x10_0000 };
+            self.vmm.synchronise(&self.cpu, &mut self.mem);
+        }
+        if requests.power_off {
+            return Some(Exit::PowerOff);
+        }
+        requests.reset.then_some(Exit::Reset)
+    }
+
+    /// Puts the machine back to its state after power-on; time goes on. RAM is cleared.
+    ///
+    /// # Errors
+    /// The host's refusal.
+    pub fn reset(&mut self) -> Result<(), MachineError> {
+        self.engine.flush();
+        let old = std::mem::replace(&mut self.mem, Memory::new(self.config.memory)?);
+        drop(old);
+        self.mem.set_kind(0xa_0000, 0x2_0000, PageKind::Mmio);
+        let retired = self.cpu.retired;
+        self.cpu = State::new(self.config.model);
+        self.cpu.retired = retired;
+        let clock = self.vmm.board.clock.clone();
+        self.vmm = Vmm::new(Pc::new(clock, self.config.epoch, self.config.memory));
+        self.synchronise();
+        Ok(())
+    }
+
+    /// Address, bytes and text of the instruction at EIP.
+    pub fn describe(&mut self) -> String {
+        describe::instruction(&mut self.cpu, &mut self.mem, &mut self.vmm)
+    }
+
+    /// Gives bytes to a serial port's receiver; returns how many it took.
+    pub fn serial_input(&mut self, port: usize, bytes: &[u8]) -> usize {
+        let now = self.vmm.board.now(self.cpu.retired);
+        let taken = self.vmm.board.serial_input(port, bytes, now);
+        if taken > 0 && self.cpu.activity == Activity::Halted {
+            self.vmm.board.advance(now);
+        }
+        taken
+    }
+
+    /// Takes what a serial port has sent.
+    pub fn serial_output(&mut self, port: usize, out: &mut Vec<u8>) {
+        self.vmm.board.serial_output(port, out);
+    }
+
+    /// The CPU.
+    pub fn cpu(&self) -> &State {
+        &self.cpu
+    }
+
+    /// The CPU, for tests that set it up.
+    pub fn cpu_mut(&mut self) -> &mut State {
+        &mut self.cpu
+    }
+
+    /// Guest memory.
+    pub fn memory(&mut self) -> &mut Memory {
+        &mut self.mem
+    }
+
+    /// The board.
+    pub fn board(&mut self) -> &mut Pc {
+        &mut self.vmm.board
+    }
+
+    /// What the monitor counted.
+    pub fn stats(&self) -> Stats {
+        self.vmm.stats()
+    }
+
+    /// After the CPU or memory was changed from outside.
+    pub fn synchronise(&mut self) {
+        self.vmm.synchronise(&self.cpu, &mut self.mem);
+    }
+
+    /// Drops every shadow and every translation. Changes nothing that the guest can see.
+    pub fn drop_shadows(&mut self) {
+        self.mem.drop_all();
+        self.vmm.synchronise(&self.cpu, &mut self.mem);
+    }
+
+    /// A hash of CPU, RAM and devices.
+    pub fn state_hash(&self) -> u64 {
+        hash::state(&self.cpu, &self.mem, &self.vmm.board)
+    }
+}

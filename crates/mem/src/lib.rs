@@ -15,7 +15,7 @@ pub use arena::{Arena, HostAddress};
 pub use shadow::{Memory, MemoryError, PageKind, Rights};
 pub use space::{Role, SpaceId};
 pub use trace::{TableUse, Trace};
-pub use walk::{Access, PageError, Paging, Walk, walk};
+pub use walk::{Access, PageError, Paging, Physical, Walk, walk};
 
 /// Bytes of a page.
 pub const PAGE: u32 = 4096;

@@ -1,17 +1,21 @@
 //! The dispatcher: gets control at every trap, decides who handles it, resumes the guest.
 
+use crate::Board;
 use crate::allocator::shadow::{ShadowPolicy, ShadowStats};
 use crate::allocator::watch;
-use crate::interpreters::{self, interrupt};
+use crate::interpreters;
+use crate::interpreters::interrupt::{self, Event, EventKind};
 use crate::live::Live;
-use crate::{Board, System};
-use cpu::{Activity, Engine, Fault, Flow, Insn, InterruptShadow, Monitor, State, StopReason, cr0, eflags, seg, vector};
+use cpu::{
+    Activity, Engine, Fault, Flow, Insn, InterruptShadow, Monitor, State, StopReason, cr0, eflags, seg,
+    vector,
+};
 use isa::routine;
 use mem::{Access, Memory};
 
 /// Why [`Vmm::run`] came back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum Outcome {
     /// As many instructions have retired as were asked for.
     Budget,
     /// HLT, and no interrupt to wake it.
@@ -69,16 +73,16 @@ impl<B: Board> Vmm<B> {
     }
 
     /// Runs the guest until `until` instructions have retired or something happens.
-    pub fn run(&mut self, cpu: &mut State, mem: &mut Memory, engine: &mut dyn Engine, until: u64) -> Event {
+    pub fn run(&mut self, cpu: &mut State, mem: &mut Memory, engine: &mut dyn Engine, until: u64) -> Outcome {
         loop {
             if self.board.attention() {
-                return Event::Attention;
+                return Outcome::Attention;
             }
             self.interrupts(cpu, mem);
             match cpu.activity {
-                Activity::Shutdown => return Event::Shutdown,
-                Activity::Halted => return Event::Halted,
-                Activity::Running if cpu.retired >= until => return Event::Budget,
+                Activity::Shutdown => return Outcome::Shutdown,
+                Activity::Halted => return Outcome::Halted,
+                Activity::Running if cpu.retired >= until => return Outcome::Budget,
                 Activity::Running => self.resume(cpu, mem, engine, until),
             }
         }
@@ -116,9 +120,8 @@ impl<B: Board> Vmm<B> {
     }
 
     fn deliver_trap(&mut self, cpu: &mut State, mem: &mut Memory) {
-        let event = interrupt::Event::trap(vector::DB, cpu.eip);
-        let mut live = self.live(cpu, mem);
-        interrupt::deliver_event(&mut live, event);
+        let event = Event::plain(vector::DB, EventKind::Exception, cpu.eip);
+        interrupt::inject(&mut self.live(cpu, mem), event);
     }
 
     /// #DB as a fault before the instruction, unless RF holds it off.
@@ -144,8 +147,7 @@ impl<B: Board> Vmm<B> {
             cpu.retired += 1;
             return;
         }
-        let mut live = self.live(cpu, mem);
-        interrupt::deliver_fault(&mut live, fault);
+        interrupt::deliver_fault(&mut self.live(cpu, mem), fault);
     }
 
     /// NMI and maskable interrupts, between instructions.
@@ -155,8 +157,8 @@ impl<B: Board> Vmm<B> {
         }
         let shadow = cpu.in_shadow();
         if cpu.nmi_pending && !cpu.nmi_blocked && shadow != InterruptShadow::MovSs {
-            (cpu.nmi_pending, cpu.nmi_blocked) = (false, true);
-            return self.interrupt(cpu, mem, vector::NMI);
+            cpu.nmi_pending = false;
+            return self.interrupt(cpu, mem, vector::NMI, EventKind::Nmi);
         }
         let open = cpu.eflags & eflags::IF != 0 && shadow == InterruptShadow::None;
         if open
@@ -164,15 +166,13 @@ impl<B: Board> Vmm<B> {
             && let Some(vector) = self.board.acknowledge()
         {
             self.stats.interrupts += 1;
-            self.interrupt(cpu, mem, vector);
+            self.interrupt(cpu, mem, vector, EventKind::Hardware);
         }
     }
 
-    fn interrupt(&mut self, cpu: &mut State, mem: &mut Memory, vector: u8) {
-        cpu.activity = Activity::Running;
-        let event = interrupt::Event::hardware(vector, cpu.eip);
-        let mut live = self.live(cpu, mem);
-        interrupt::deliver_event(&mut live, event);
+    fn interrupt(&mut self, cpu: &mut State, mem: &mut Memory, vector: u8, kind: EventKind) {
+        let event = Event::plain(vector, kind, cpu.eip);
+        interrupt::inject(&mut self.live(cpu, mem), event);
     }
 }
 

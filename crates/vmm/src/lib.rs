@@ -5,7 +5,9 @@
 pub mod allocator;
 mod dispatcher;
 pub mod interpreters;
+mod live;
 mod system;
 
-pub use dispatcher::{Event, Vmm};
+pub use dispatcher::{Outcome, Stats, Vmm};
+pub use live::Live;
 pub use system::{Atom, Board, Privilege, System};

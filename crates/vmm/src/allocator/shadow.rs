@@ -101,13 +101,7 @@ impl ShadowPolicy {
     ///
     /// # Errors
     /// The page fault.
-    pub fn fill(
-        &mut self,
-        cpu: &State,
-        mem: &mut Memory,
-        linear: u32,
-        access: Access,
-    ) -> Result<u64, Fault> {
+    pub fn fill(&mut self, cpu: &State, mem: &mut Memory, linear: u32, access: Access) -> Result<u64, Fault> {
         let all = Rights { read: true, write: true, execute: true };
         if cpu.cr0 & cr0::PG == 0 {
             let at = u64::from(linear & cpu.a20_mask & !0xfff);

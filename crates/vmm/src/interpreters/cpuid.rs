@@ -28,8 +28,7 @@ const ECX_N270: u32 = 1 | 1 << 9 | 1 << 22;
 /// Leaf 1's EDX. Features that Ringer's board does not have (APIC, MTRR, PAT) are absent.
 pub fn features(model: CpuModel) -> u32 {
     use CpuModel as M;
-    let pentium =
-        edx::FPU | edx::VME | edx::DE | edx::PSE | edx::TSC | edx::MSR | edx::CX8;
+    let pentium = edx::FPU | edx::VME | edx::DE | edx::PSE | edx::TSC | edx::MSR | edx::CX8;
     let p2 = pentium | edx::PAE | edx::SEP | edx::PGE | edx::CMOV | edx::MMX | edx::FXSR;
     let p3 = p2 | edx::SSE;
     match model {
@@ -48,7 +47,12 @@ pub fn leaf(model: CpuModel, leaf: u32) -> [u32; 4] {
     let extended = model >= CpuModel::Pentium4;
     let highest = if model >= CpuModel::Pentium2 { 2 } else { 1 };
     match leaf {
-        0 => [highest, u32::from_le_bytes(*b"Genu"), u32::from_le_bytes(*b"ntel"), u32::from_le_bytes(*b"ineI")],
+        0 => [
+            highest,
+            u32::from_le_bytes(*b"Genu"),
+            u32::from_le_bytes(*b"ntel"),
+            u32::from_le_bytes(*b"ineI"),
+        ],
         1 => identity(model),
         0x8000_0000 if extended => [0x8000_0008, 0, 0, 0],
         0x8000_0001 if extended => {

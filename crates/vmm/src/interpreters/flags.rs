@@ -1,37 +1,17 @@
 //! PUSHF, POPF, CLI, STI (SDM vol. 2): the interrupt flag and what privilege hides.
 
+use super::flag_image::{ORDINARY, implemented, pushed_flags, real_mode_mask};
 use super::operand::{drop_stack, peek, push};
+use super::operand_size;
 use crate::System;
-use cpu::{CpuModel, Fault, Flow, Insn, InterruptShadow, State, eflags};
-
-/// EFLAGS as a push shows it: VM and RF clear; bits 12 to 15 as the early chips have them.
-pub fn shown_flags(cpu: &State) -> u32 {
-    let image = cpu.flags_image() & !(eflags::VM | eflags::RF);
-    match cpu.model {
-        CpuModel::I8086 => image & 0x0fff | 0xf000,
-        CpuModel::I286 if cpu.cr0 & cpu::cr0::PE == 0 => image & 0x0fff,
-        _ => image,
-    }
-}
-
-/// The flags that POPF and IRET can change at all on this model.
-fn known_flags(model: CpuModel) -> u32 {
-    let low = eflags::ARITHMETIC | eflags::TF | eflags::IF | eflags::DF;
-    let nested = low | eflags::IOPL | eflags::NT;
-    match model {
-        CpuModel::I8086 => low,
-        CpuModel::I286 | CpuModel::I386 => nested,
-        CpuModel::I486 => nested | eflags::AC | eflags::ID,
-        _ => nested | eflags::AC | eflags::ID,
-    }
-}
+use cpu::{Fault, Flow, Insn, InterruptShadow, eflags};
 
 /// PUSHF, PUSHFD.
 ///
 /// # Errors
 /// #GP(0) in V86 mode with IOPL < 3 and no VME; faults of the stack.
 pub fn pushf<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
-    let mut image = shown_flags(s.state());
+    let mut image = pushed_flags(s.state()) & !(eflags::VM | eflags::RF);
     if s.protection_enabled() && s.virtual_8086() && s.iopl_below_3() {
         if insn.op32 || !s.vme() {
             return Err(Fault::GP0);
@@ -39,12 +19,8 @@ pub fn pushf<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
         // VME: VIF in the place of IF, IOPL as 3
         image = image & !eflags::IF | eflags::IOPL | (image & eflags::VIF) >> 10;
     }
-    push(s, size(insn), image)?;
+    push(s, operand_size(insn), image)?;
     Ok(Flow::Continue)
-}
-
-fn size(insn: &Insn) -> u32 {
-    if insn.op32 { 4 } else { 2 }
 }
 
 /// POPF, POPFD. In protected mode with CPL > IOPL the interrupt flag stays as it was, silently.
@@ -53,13 +29,14 @@ fn size(insn: &Insn) -> u32 {
 /// #GP(0) in V86 mode with IOPL < 3 (with VME: where TF would be set, or IF with VIP); faults
 /// of the stack.
 pub fn popf<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
-    let bytes = size(insn);
+    let bytes = operand_size(insn);
     let protected = s.protection_enabled();
     if protected && s.virtual_8086() && s.iopl_below_3() {
         return popf_v86(s, insn);
     }
     let value = peek(s, bytes, 0)?;
-    let mut mask = known_flags(s.state().model);
+    let unprivileged = ORDINARY | eflags::IF | eflags::IOPL | eflags::AC | eflags::ID;
+    let mut mask = unprivileged & implemented(s.state().model);
     if bytes == 2 {
         mask &= 0xffff;
     }
@@ -71,9 +48,8 @@ pub fn popf<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
             mask &= !eflags::IF;
         }
     }
-    if s.state().model == CpuModel::I286 && !protected {
-        // the 80286 keeps IOPL and NT at 0 in real mode
-        mask &= !(eflags::IOPL | eflags::NT);
+    if !protected {
+        mask = real_mode_mask(s.state(), mask);
     }
     drop_stack(s.state_mut(), bytes);
     change_flags(s, value, mask | if bytes == 4 { eflags::RF } else { 0 });

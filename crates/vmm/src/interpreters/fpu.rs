@@ -233,7 +233,10 @@ fn fx_operand<S: System>(s: &mut S, insn: &Insn, write: bool) -> Result<u32, Fau
 pub fn fxsave<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
     let at = fx_operand(s, insn, true)?;
     let f = s.state().fpu;
-    let head = u64::from(f.control) | u64::from(f.status) << 16 | u64::from(f.occupied) << 32 | u64::from(f.opcode) << 48;
+    let head = u64::from(f.control)
+        | u64::from(f.status) << 16
+        | u64::from(f.occupied) << 32
+        | u64::from(f.opcode) << 48;
     let (mxcsr, mask) = (s.state().mxcsr, mxcsr_mask(s.state().model));
     let sse = s.cr4_has(Atom::OsFxsr, cr4::OSFXSR);
     s.store(at, 8, head, Privilege::Current)?;

@@ -1,12 +1,17 @@
 //! One interpreter for each sensitive instruction, by family.
 
 pub mod code;
+pub mod control;
+pub mod cpuid;
 pub mod descriptor;
 pub mod descriptors;
 pub mod fastcall;
 pub mod flag_image;
+pub mod flags;
+pub mod fpu;
 mod gates;
 pub mod interrupt;
+pub mod io;
 pub mod operand;
 pub mod returns;
 pub mod segments;
@@ -25,9 +30,57 @@ pub fn operand_size(insn: &Insn) -> u32 {
     if insn.op32 { 4 } else { 2 }
 }
 
-/// Interprets an instruction of the segment, transfer and descriptor families; `None` for the
-/// other families.
-pub fn interpret<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Option<Result<Flow, Fault>> {
+/// Interprets one sensitive instruction.
+///
+/// # Errors
+/// The fault that it raises.
+pub fn interpret<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Result<Flow, Fault> {
+    interpret_transfers(s, insn, routine)
+        .or_else(|| interpret_descriptors(s, insn, routine))
+        .unwrap_or_else(|| interpret_system(s, insn, routine))
+}
+
+/// Flags, ports, control and debug registers, the FPU's environment.
+fn interpret_system<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Result<Flow, Fault> {
+    use Routine as R;
+    match routine {
+        R::Pushf => flags::pushf(s, insn),
+        R::Popf => flags::popf(s, insn),
+        R::Cli => flags::cli(s),
+        R::Sti => flags::sti(s),
+        R::In => io::input(s, insn),
+        R::Out => io::output(s, insn),
+        R::Ins => io::ins(s, insn),
+        R::Outs => io::outs(s, insn),
+        R::Smsw => control::smsw(s, insn),
+        R::Lmsw => control::lmsw(s, insn),
+        R::Clts => control::clts(s),
+        R::MovToCr => control::mov_to_cr(s, insn),
+        R::MovFromCr => control::mov_from_cr(s, insn),
+        R::MovToDr => control::mov_to_dr(s, insn),
+        R::MovFromDr => control::mov_from_dr(s, insn),
+        R::Invlpg => control::invlpg(s, insn),
+        R::Invd | R::Wbinvd => control::cache_control(s),
+        R::Hlt => control::hlt(s),
+        R::Rdmsr => control::rdmsr(s),
+        R::Wrmsr => control::wrmsr(s),
+        R::Rdtsc => control::rdtsc(s),
+        R::Rdpmc => control::rdpmc(s),
+        R::Cpuid => control::cpuid(s),
+        R::Fnstenv => fpu::fnstenv(s, insn),
+        R::Fldenv => fpu::fldenv(s, insn),
+        R::Fnsave => fpu::fnsave(s, insn),
+        R::Frstor => fpu::frstor(s, insn),
+        R::Fxsave => fpu::fxsave(s, insn),
+        R::Fxrstor => fpu::fxrstor(s, insn),
+        R::Fwait => fpu::wait(s),
+        // UD2 is meant to; MONITOR and MWAIT are not of these models' CPUID, nor is there SMM
+        _ => Err(Fault::UD),
+    }
+}
+
+/// Segment registers, far transfers, interrupts; `None` for the other families.
+fn interpret_transfers<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Option<Result<Flow, Fault>> {
     use Routine as R;
     Some(match routine {
         R::MovToSreg => segments::mov_to_sreg(s, insn),
@@ -47,7 +100,7 @@ pub fn interpret<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Option<
         R::Sysenter => fastcall::sysenter(s, insn),
         R::Sysexit => fastcall::sysexit(s, insn),
         R::Syscall | R::Sysret => fastcall::absent(s, insn),
-        _ => return interpret_descriptors(s, insn, routine),
+        _ => return None,
     })
 }
 

@@ -1,0 +1,244 @@
+//! The board: an i440FX/PIIX3-class PC, its devices wired to one interrupt controller.
+
+use crate::clock::{Clock, time_stamp};
+use dev::Nanos;
+use dev::acpi_pm::AcpiPm;
+use dev::i8042::I8042;
+use dev::isa_debug::IsaDebug;
+use dev::pci::PciBus;
+use dev::pic8259::PicPair;
+use dev::pit8254::Pit;
+use dev::port61::Port61;
+use dev::port92::Port92;
+use dev::rtc146818::Rtc;
+use dev::time::earlier;
+use dev::uart16550::{ModemLines, Uart};
+use dev::vga_text::VgaText;
+use mem::Memory;
+use vmm::Board;
+
+/// What the board wants done with the CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Soft off.
+    pub power_off: bool,
+    /// A reset line was pulsed.
+    pub reset: bool,
+    /// The A20 gate has moved.
+    pub a20_changed: bool,
+}
+
+/// First port of the ACPI power-management block, where firmware would have put it.
+pub(crate) const PM_BASE: u16 = 0xb000;
+/// IRQ lines of the two serial ports.
+const SERIAL_IRQ: [u8; 2] = [4, 3];
+/// IRQ of the ACPI SCI.
+pub(crate) const SCI_IRQ: u8 = 9;
+/// IRQ of FERR#.
+const FERR_IRQ: u8 = 13;
+
+/// The board with its devices.
+pub struct Pc {
+    /// The one clock.
+    pub clock: Clock,
+    pub(crate) pic: PicPair,
+    pub(crate) pit: Pit,
+    pub(crate) port61: Port61,
+    pub(crate) port92: Port92,
+    pub(crate) rtc: Rtc,
+    pub(crate) uarts: [Uart; 2],
+    pub(crate) i8042: I8042,
+    pub(crate) pci: PciBus,
+    pub(crate) pm: AcpiPm,
+    pub(crate) vga: VgaText,
+    pub(crate) debug: IsaDebug,
+    pub(crate) ferr: bool,
+    a20: bool,
+    requests: Requests,
+}
+
+impl Pc {
+    /// The board after power-on, as firmware leaves it for a kernel that is loaded directly:
+    /// A20 open, PM base set, ACPI on.
+    pub fn new(clock: Clock, epoch: i64, memory: u64) -> Pc {
+        let mut pc = Pc {
+            clock,
+            pic: PicPair::new(),
+            pit: Pit::new(),
+            port61: Port61::new(),
+            port92: Port92::new(),
+            rtc: Rtc::new(epoch),
+            uarts: [Uart::new(), Uart::new()],
+            i8042: I8042::new(),
+            pci: PciBus::new(),
+            pm: AcpiPm::new(),
+            vga: VgaText::new(),
+            debug: IsaDebug::new(),
+            ferr: false,
+            a20: true,
+            requests: Requests::default(),
+        };
+        pc.rtc.set_memory_size(memory);
+        pc.pm.set_sci_enabled(true);
+        if let Some(f) = pc.pci.function_mut(dev::pci::POWER_MANAGEMENT) {
+            f.set(0x40, &(u32::from(PM_BASE) | 1).to_le_bytes());
+            f.set(0x80, &[1]);
+        }
+        pc.uarts.iter_mut().for_each(|u| u.set_modem(ModemLines::READY));
+        pc
+    }
+
+    /// The time with `retired` instructions retired.
+    #[inline]
+    pub fn now(&self, retired: u64) -> Nanos {
+        self.clock.now(retired)
+    }
+
+    /// The earliest time at which a device's output changes by itself.
+    pub fn deadline(&self) -> Option<Nanos> {
+        let uarts = earlier(self.uarts[0].deadline(), self.uarts[1].deadline());
+        let timers = earlier(self.pit.deadline(), self.rtc.deadline());
+        earlier(earlier(uarts, timers), earlier(self.i8042.deadline(), self.pm.deadline()))
+    }
+
+    /// Brings all devices to `now`.
+    pub fn advance(&mut self, now: Nanos) {
+        self.pit.advance(now);
+        if self.pit.take_irq0_edges(now) > 0 {
+            // an edge that has come and gone since is an edge all the same
+            self.pic.set_irq(0, false);
+            self.pic.set_irq(0, true);
+        }
+        self.rtc.advance(now);
+        self.uarts.iter_mut().for_each(|u| u.advance(now));
+        self.i8042.advance(now);
+        self.pm.advance(now);
+        self.lines();
+    }
+
+    /// Drives the interrupt lines from the devices' outputs.
+    pub(crate) fn lines(&mut self) {
+        self.pic.set_irq(0, self.pit.irq());
+        self.pic.set_irq(1, self.i8042.irq1());
+        self.pic.set_irq(12, self.i8042.irq12());
+        self.pic.set_irq(8, self.rtc.irq());
+        for (u, irq) in self.uarts.iter().zip(SERIAL_IRQ) {
+            self.pic.set_irq(irq, u.irq());
+        }
+        self.pic.set_irq(SCI_IRQ, self.pm.irq());
+        self.pic.set_irq(FERR_IRQ, self.ferr);
+        let a20 = self.a20();
+        self.requests.a20_changed |= a20 != std::mem::replace(&mut self.a20, a20);
+        self.requests.reset |= self.i8042.take_reset() | self.port92.take_reset() | self.pci.take_reset();
+        self.requests.power_off |= self.pm.take_poweroff();
+    }
+
+    /// Address line 20 is open.
+    pub fn a20(&self) -> bool {
+        self.i8042.a20() || self.port92.a20()
+    }
+
+    /// Takes what the board wants.
+    pub fn take_requests(&mut self) -> Requests {
+        std::mem::take(&mut self.requests)
+    }
+
+    /// A serial port or the debug console has bytes to take.
+    pub fn has_output(&self) -> bool {
+        self.uarts.iter().any(|u| u.output_len() > 0)
+    }
+
+    /// Gives bytes to a serial port; returns how many it took.
+    pub fn serial_input(&mut self, port: usize, bytes: &[u8], now: Nanos) -> usize {
+        let Some(u) = self.uarts.get_mut(port) else { return 0 };
+        let taken = bytes.iter().take_while(|&&b| u.can_receive() && u.receive(b, now)).count();
+        self.lines();
+        taken
+    }
+
+    /// Takes what a serial port has sent.
+    pub fn serial_output(&mut self, port: usize, out: &mut Vec<u8>) {
+        if let Some(u) = self.uarts.get_mut(port) {
+            u.drain(out);
+            self.lines();
+        }
+    }
+
+    /// The text screen.
+    pub fn screen(&self) -> dev::vga_text::Text {
+        self.vga.screen()
+    }
+
+    /// Presses ACPI's power button.
+    pub fn power_button(&mut self) {
+        self.pm.power_button();
+        self.lines();
+    }
+
+    /// All device state, for hashing.
+    pub fn save(&self) -> Vec<u8> {
+        let state = (
+            (self.pic.save(), self.pit.save(), self.port61.save(), self.port92.save()),
+            (self.rtc.save(), self.uarts[0].save(), self.uarts[1].save(), self.i8042.save()),
+            (self.pci.save(), self.pm.save(), self.vga.save(), self.debug.save()),
+            (self.ferr, self.a20),
+        );
+        postcard::to_stdvec(&state).unwrap_or_default()
+    }
+}
+
+impl Board for Pc {
+    fn port_in(&mut self, _: &mut Memory, now: u64, port: u16, size: u32) -> u32 {
+        let now = self.clock.now(now);
+        self.read_port(port, size, now)
+    }
+
+    fn port_out(&mut self, _: &mut Memory, now: u64, port: u16, size: u32, value: u32) {
+        let now = self.clock.now(now);
+        self.write_port(port, size, value, now);
+    }
+
+    fn mmio_read(&mut self, _: &mut Memory, _: u64, at: u64, size: u32) -> u64 {
+        (0..u64::from(size)).fold(0, |value, n| value | u64::from(self.read_byte(at + n)) << (8 * n))
+    }
+
+    fn mmio_write(&mut self, _: &mut Memory, _: u64, at: u64, size: u32, value: u64) {
+        for n in 0..u64::from(size) {
+            if let Some(offset) = video_offset(at + n) {
+                self.vga.write_memory(offset, (value >> (8 * n)) as u8);
+            }
+        }
+    }
+
+    fn time_stamp(&mut self, now: u64) -> u64 {
+        time_stamp(self.clock.now(now))
+    }
+
+    fn interrupt_pending(&self) -> bool {
+        self.pic.pending()
+    }
+
+    fn acknowledge(&mut self) -> Option<u8> {
+        self.pic.pending().then(|| self.pic.acknowledge())
+    }
+
+    fn numeric_error(&mut self) {
+        self.ferr = true;
+        self.lines();
+    }
+
+    fn attention(&self) -> bool {
+        self.requests != Requests::default()
+    }
+}
+
+impl Pc {
+    fn read_byte(&self, at: u64) -> u8 {
+        video_offset(at).map_or(0xff, |offset| self.vga.read_memory(offset))
+    }
+}
+
+/// The offset of an address in the video window A0000h to BFFFFh.
+fn video_offset(at: u64) -> Option<u32> {
+    (0xa_0000..0xc_0000).contains(&at).then(|| (at - 0xa_0000) as u32)
+}

@@ -1,0 +1,96 @@
+//! The I/O port map of the board.
+
+use crate::Pc;
+use crate::pc::PM_BASE;
+use dev::Nanos;
+
+/// Ports of the first and second serial port.
+const SERIAL: [u16; 2] = [0x3f8, 0x2f8];
+/// Bytes of the power-management block.
+const PM_SIZE: u16 = 0x40;
+
+impl Pc {
+    /// The power-management block's base, if PCI configuration has it on.
+    fn pm_base(&self) -> u16 {
+        self.pci.pm_base().unwrap_or(PM_BASE)
+    }
+
+    /// Reads a port. Ports wider than a device are read byte by byte; empty ones give ones.
+    pub(crate) fn read_port(&mut self, port: u16, size: u32, now: Nanos) -> u32 {
+        let value = match port {
+            0xcf8 if size == 4 => self.pci.read_address(),
+            0xcfc..=0xcff => self.pci.read_data(port - 0xcfc, size as u8),
+            _ if port.wrapping_sub(self.pm_base()) < PM_SIZE => {
+                self.pm.read(port - self.pm_base(), size as u8, now)
+            }
+            _ => (0..size).fold(0, |value, n| {
+                value | u32::from(self.read_byte_port(port.wrapping_add(n as u16), now)) << (8 * n)
+            }),
+        };
+        self.lines();
+        value
+    }
+
+    /// Writes a port.
+    pub(crate) fn write_port(&mut self, port: u16, size: u32, value: u32, now: Nanos) {
+        match port {
+            0xcf8 if size == 4 => self.pci.write_address(value),
+            0xcfc..=0xcff => self.pci.write_data(port - 0xcfc, size as u8, value),
+            _ if port.wrapping_sub(self.pm_base()) < PM_SIZE => {
+                self.pm.write(port - self.pm_base(), size as u8, value, now);
+            }
+            _ => {
+                for n in 0..size {
+                    self.write_byte_port(port.wrapping_add(n as u16), (value >> (8 * n)) as u8, now);
+                }
+            }
+        }
+        self.lines();
+    }
+
+    fn read_byte_port(&mut self, port: u16, now: Nanos) -> u8 {
+        match port {
+            0x20 | 0x21 => self.pic.read(0, port & 1),
+            0xa0 | 0xa1 => self.pic.read(1, port & 1),
+            0x40..=0x43 => self.pit.read(port & 3, now),
+            0x60 => self.i8042.read(0, now),
+            0x61 => self.port61.read(&mut self.pit, now),
+            0x64 => self.i8042.read(4, now),
+            0x70 | 0x71 => self.rtc.read(port & 1, now),
+            0x80 => self.debug.post_code(),
+            0x92 => self.port92.read(),
+            0xb2 | 0xb3 => self.pm.read_apm(port - 0xb2),
+            0xe9 => self.debug.read_console(),
+            0x2f8..=0x2ff => self.uarts[1].read(port - SERIAL[1], now),
+            0x3f8..=0x3ff => self.uarts[0].read(port - SERIAL[0], now),
+            0x3b0..=0x3df => self.vga.read(port - 0x3b0, now),
+            0x4d0 | 0x4d1 => self.pic.read_elcr(usize::from(port & 1)),
+            0xcf9 => self.pci.read_reset(),
+            _ => 0xff,
+        }
+    }
+
+    fn write_byte_port(&mut self, port: u16, value: u8, now: Nanos) {
+        match port {
+            0x20 | 0x21 => self.pic.write(0, port & 1, value),
+            0xa0 | 0xa1 => self.pic.write(1, port & 1, value),
+            0x40..=0x43 => self.pit.write(port & 3, value, now),
+            0x60 => self.i8042.write(0, value, now),
+            0x61 => self.port61.write(value, &mut self.pit, now),
+            0x64 => self.i8042.write(4, value, now),
+            0x70 | 0x71 => self.rtc.write(port & 1, value, now),
+            0x80 => self.debug.write_post(value),
+            0x92 => self.port92.write(value),
+            0xb2 | 0xb3 => self.pm.write_apm(port - 0xb2, value),
+            0xe9 => self.debug.write_console(value),
+            // F0h clears FERR# (80287 and later boards)
+            0xf0 => self.ferr = false,
+            0x2f8..=0x2ff => self.uarts[1].write(port - SERIAL[1], value, now),
+            0x3f8..=0x3ff => self.uarts[0].write(port - SERIAL[0], value, now),
+            0x3b0..=0x3df => self.vga.write(port - 0x3b0, value),
+            0x4d0 | 0x4d1 => self.pic.write_elcr(usize::from(port & 1), value),
+            0xcf9 => self.pci.write_reset(value),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Options and what they mean.
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use isa::CpuModel;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  ringer                                     boot the embedded guest
+  ringer run --kernel vmlinuz --initrd initrd.gz --append 'console=ttyS0' --serial stdio
+  ringer run --kernel grub-invaders.exec     a multiboot kernel
+  ringer run --rom bios.bin --cpu 486        a ROM, from its reset vector
+  ringer completions bash                    shell completions
+
+With --serial stdio, Ctrl-a x ends the machine and Ctrl-a Ctrl-a sends Ctrl-a.
+
+Exit codes: 0 the guest powered off or was ended; 1 an input could not be used, or the guest
+cannot go on; 2 the command line is wrong.";
+
+/// A whole-system x86 PC emulator.
+#[derive(Parser)]
+#[command(name = "ringer", version, about, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a machine.
+    Run(Box<Run>),
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How --stats prints.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatsFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Which engine runs innocuous code.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineName {
+    /// Evaluation over decoded blocks.
+    Interpreter,
+}
+
+/// Where the first serial port goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Serial {
+    /// The terminal, or standard input and output.
+    Stdio,
+    /// Output to a file.
+    File(PathBuf),
+    /// A Unix socket that is listened on.
+    Unix(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Run {
+    /// A Linux bzImage or a multiboot kernel
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kernel: Option<PathBuf>,
+    /// The initial RAM disk, or the multiboot module
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub(crate) initrd: Option<PathBuf>,
+    /// The kernel's command line
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "kernel", allow_hyphen_values = true)]
+    pub(crate) append: String,
+    /// A loader for 10000h that starts a flat kernel at 100000h without a BIOS
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub(crate) loader: Option<PathBuf>,
+    /// A ROM image that ends at the top of memory and starts at the reset vector
+    #[arg(long, value_name = "FILE", conflicts_with = "kernel")]
+    pub(crate) rom: Option<PathBuf>,
+    /// RAM, with K, M or G: 1M to 3G
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
+    pub(crate) memory: u64,
+    /// The chip
+    #[arg(long, value_name = "MODEL", default_value = "n270", value_parser = parse_cpu)]
+    pub(crate) cpu: CpuModel,
+    /// The first serial port: stdio, file:PATH, unix:PATH or none [default: stdio, with --headless or a kernel]
+    #[arg(long, value_name = "WHERE", value_parser = parse_serial)]
+    pub(crate) serial: Option<Serial>,
+    /// No screen
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// Time from instructions retired: the same run every time
+    #[arg(long)]
+    pub(crate) deterministic: bool,
+    /// What runs innocuous code
+    #[arg(long, value_enum, default_value = "interpreter")]
+    pub(crate) engine: EngineName,
+    /// At the end, print what the efficiency property needs
+    #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text", require_equals = true)]
+    pub(crate) stats: Option<StatsFormat>,
+    /// Print each instruction before it runs, on standard error
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// End after so many instructions
+    #[arg(long, value_name = "N")]
+    pub(crate) instructions: Option<u64>,
+    /// Reset the machine when the guest asks for it, instead of ending
+    #[arg(long)]
+    pub(crate) reboot: bool,
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) fn execute(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            None => crate::run::embedded(),
+            Some(Command::Run(run)) => crate::run::run(&run),
+            Some(Command::Completions { shell }) => {
+                clap_complete::generate(shell, &mut Cli::command(), "ringer", &mut std::io::stdout());
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+fn parse_cpu(name: &str) -> Result<CpuModel, String> {
+    CpuModel::from_name(name).ok_or_else(|| {
+        let names: Vec<_> = CpuModel::ALL.iter().map(|(n, _)| *n).collect();
+        format!("no such CPU; there are {}", names.join(", "))
+    })
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a size such as 256M".to_owned())?;
+    let bytes = number.checked_mul(unit).ok_or("too large")?;
+    if !(machine::Config::LEAST_MEMORY..=machine::Config::MOST_MEMORY).contains(&bytes) {
+        return Err("a PC here has 1M to 3G of memory".to_owned());
+    }
+    Ok(bytes)
+}
+
+fn parse_serial(text: &str) -> Result<Serial, String> {
+    match text.split_once(':') {
+        None if text == "stdio" => Ok(Serial::Stdio),
+        None if text == "none" => Ok(Serial::None),
+        Some(("file", path)) if !path.is_empty() => Ok(Serial::File(path.into())),
+        Some(("unix", path)) if !path.is_empty() => Ok(Serial::Unix(path.into())),
+        _ => Err("expected stdio, file:PATH, unix:PATH or none".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units_and_bounds() {
+        assert_eq!(parse_size("256M"), Ok(256 << 20));
+        assert_eq!(parse_size("3G"), Ok(3 << 30));
+        for bad in ["", "M", "4G", "1K", "-1M", "99999999999999999999", "12é"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn serial_names_its_place() {
+        assert_eq!(parse_serial("file:/x"), Ok(Serial::File("/x".into())));
+        assert!(parse_serial("file:").is_err());
+        assert!(parse_serial("tcp:1").is_err());
+    }
+}
