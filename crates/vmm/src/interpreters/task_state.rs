@@ -149,10 +149,11 @@ pub(super) fn load_segments<S: System>(s: &mut S, image: &Image, ext: u16) -> Re
     }
     let cpl = s.state().cpl;
     let selector = |n: u8| image.selectors[usize::from(n)];
-    let cs = code_segment(s, selector(seg::CS), ext)?;
-    s.state_mut().seg[usize::from(seg::CS)] = cs;
+    // the stack first: a handler of the other faults needs it
     let ss = stack_segment(s, selector(seg::SS), StackRule { cpl, bad: Fault::ts, ext })?;
     s.state_mut().seg[usize::from(seg::SS)] = ss;
+    let cs = code_segment(s, selector(seg::CS), ext)?;
+    s.state_mut().seg[usize::from(seg::CS)] = cs;
     for n in [seg::DS, seg::ES, seg::FS, seg::GS] {
         let segment = data_segment(s, selector(n), Fault::ts, ext)?;
         s.state_mut().seg[usize::from(n)] = segment;
