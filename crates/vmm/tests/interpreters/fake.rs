@@ -65,6 +65,8 @@ pub(crate) struct Fake {
     /// Linear addresses that are not present.
     pub(crate) hole: Range<u32>,
     pub(crate) asked: BTreeSet<Atom>,
+    /// An atom that is answered wrongly.
+    pub(crate) lie: Option<Atom>,
     pub(crate) space_changes: u32,
 }
 
@@ -72,8 +74,8 @@ impl Fake {
     /// Real mode at 0700:0000 with a stack at 0800:0100.
     pub(crate) fn real(model: CpuModel) -> Fake {
         let cpu = State::new(model);
-        let mut f =
-            Fake { cpu, memory: vec![0; 0x20_0000], hole: 0..0, asked: BTreeSet::new(), space_changes: 0 };
+        let memory = vec![0; 0x2_0000];
+        let mut f = Fake { cpu, memory, hole: 0..0, asked: BTreeSet::new(), lie: None, space_changes: 0 };
         f.cpu.seg = [cpu::Segment::real(0, 0); 6];
         f.cpu.seg[1] = cpu::Segment::real(0x700, 0);
         f.cpu.seg[2] = cpu::Segment::real(0x800, 0);
@@ -165,13 +167,19 @@ impl Fake {
         self.cpu.seg[usize::from(n)] = d.segment();
     }
 
+    /// Memory repeats through the address space.
+    fn index(&self, at: u32, n: u32) -> usize {
+        at.wrapping_add(n) as usize % self.memory.len()
+    }
+
     pub(crate) fn read(&self, at: u32, size: u32) -> u64 {
-        (0..size).rev().fold(0, |v, n| v << 8 | u64::from(self.memory[(at + n) as usize]))
+        (0..size).rev().fold(0, |v, n| v << 8 | u64::from(self.memory[self.index(at, n)]))
     }
 
     pub(crate) fn write(&mut self, at: u32, size: u32, value: u64) {
         for n in 0..size {
-            self.memory[(at + n) as usize] = (value >> (8 * n)) as u8;
+            let index = self.index(at, n);
+            self.memory[index] = (value >> (8 * n)) as u8;
         }
     }
 
@@ -251,7 +259,7 @@ impl System for Fake {
     }
     fn ask(&mut self, atom: Atom, truth: bool) -> bool {
         self.asked.insert(atom);
-        truth
+        truth ^ (self.lie == Some(atom))
     }
     fn load(&mut self, linear: u32, size: u32, _: Privilege) -> Result<u64, Fault> {
         self.check(linear, size, false)?;

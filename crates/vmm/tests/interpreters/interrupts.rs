@@ -10,7 +10,7 @@ fn hardware(v: u8, f: &Fake) -> Event {
     Event::plain(v, EventKind::Hardware, f.cpu.eip)
 }
 
-/// SDM vol. 3A, 20.1.4: INT and IRET in real mode.
+/// SDM vol. 3B, 20.1.4: INT and IRET in real mode.
 #[test]
 fn real_mode_int_and_iret() {
     let mut f = Fake::real(CpuModel::N270);
@@ -26,7 +26,8 @@ fn real_mode_int_and_iret() {
     assert_eq!(f.cpu.eflags & (e::IF | e::TF), e::IF | e::TF);
 }
 
-/// SDM vol. 3B, 22.15.1: bits 12 to 15 of pushed flags are ones on an 8086, zeros on an 80286.
+/// SDM vol. 3B, chapter 22, "EFLAGS Pushed on the Stack": bits 12 to 15 are ones on an 8086,
+/// zeros on an 80286.
 #[test]
 fn pushed_flags_by_model() {
     for (model, upper) in [(CpuModel::I8086, 0xf000), (CpuModel::I286, 0), (CpuModel::I386, 0x3000)] {
@@ -80,6 +81,23 @@ fn trap_gates_and_conforming_handlers() {
     f.run(&INT_30).unwrap();
     assert_eq!((f.selector(seg::CS), f.cpu.cpl), (CONFORMING | 3, 3));
     assert_eq!(f.stack32(), [CODE + 2, u32::from(CODE3), 2]);
+}
+
+/// SDM vol. 3A, 7.6 and 6.12.1: the inner stack of a 16-bit TSS, through a 16-bit gate.
+#[test]
+fn inner_stack_of_a_16_bit_task() {
+    let mut f = Fake::protected(3);
+    f.cpu.tr = f.descriptor(TASK16).segment();
+    f.write(TSS16 + 2, 2, 0x9000);
+    f.write(TSS16 + 4, 2, u64::from(DATA16));
+    f.idt(0x30, gate(CODE16, 0x1234, 0xe6, 0));
+    f.cpu.set_r32(reg::SP, 0x1_8000);
+    f.run(&INT_30).unwrap();
+    assert_eq!((f.selector(seg::CS), f.cpu.eip, f.cpu.cpl), (CODE16, 0x1234, 0));
+    assert_eq!(f.stack16(), [CODE as u16 + 2, CODE3, 2, 0x8000, DATA3]);
+    assert_eq!(f.cpu.r32(reg::SP), 0x1_8ff6); // a 16-bit stack leaves the upper half of ESP
+    f.run(&[0xcf]).unwrap();
+    assert_eq!((f.cpu.eip, f.cpu.cpl, f.cpu.r32(reg::SP)), (CODE + 2, 3, 0x8000));
 }
 
 /// SDM vol. 3A, 6.12.1.2 and 6.13: the gate's DPL counts for INT n, not for hardware; error
@@ -137,7 +155,7 @@ fn short_forms() {
     assert_eq!(f.cpu.eip, 0x4000);
 }
 
-/// SDM vol. 3A, 17.3.1.1: RF is set in the flags that a fault pushes, not in a trap's; the
+/// SDM vol. 3B, 17.3.1.1: RF is set in the flags that a fault pushes, not in a trap's; the
 /// error code lies on top.
 #[test]
 fn exceptions_push_rf_and_code() {
@@ -151,7 +169,7 @@ fn exceptions_push_rf_and_code() {
     assert_eq!(f.stack32(), [CODE, u32::from(CODE3), 2]);
 }
 
-/// SDM vol. 3A, 20.2.2 and 20.3.1: from V86 mode the data segments are pushed and nulled.
+/// SDM vol. 3B, 20.3.1.1: from V86 mode the data segments are pushed and nulled.
 #[test]
 fn interrupt_from_v86() {
     let mut f = Fake::v86(3);
@@ -167,7 +185,7 @@ fn interrupt_from_v86() {
     assert_eq!([0, 1, 2, 3, 4, 5].map(|n| f.selector(n)), [0x100, 0x700, 0x800, 0x400, 0x500, 0x600]);
 }
 
-/// SDM vol. 3A, 20.2.7 and 20.3.1: INT n below IOPL 3 is #GP(0), INT3 is not; the handler must
+/// SDM vol. 3B, 20.2.7 and 20.3.1: INT n below IOPL 3 is #GP(0), INT3 is not; the handler must
 /// be at level 0.
 #[test]
 fn v86_restrictions() {
@@ -181,7 +199,7 @@ fn v86_restrictions() {
     assert_eq!(f.cpu.cpl, 0);
 }
 
-/// SDM vol. 3A, 20.3.3: with CR4.VME the redirection bitmap decides; below IOPL 3 the pushed
+/// SDM vol. 3B, 20.3.3: with CR4.VME the redirection bitmap decides; below IOPL 3 the pushed
 /// IF is VIF and IOPL reads 3.
 #[test]
 fn v86_interrupt_redirection() {

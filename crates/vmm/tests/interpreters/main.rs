@@ -5,6 +5,7 @@
 mod descriptors;
 mod fake;
 mod interrupts;
+mod robustness;
 mod segments;
 mod tasks;
 mod transfers;

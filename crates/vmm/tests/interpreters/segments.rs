@@ -19,7 +19,7 @@ fn unreal_mode_keeps_the_limit() {
     assert!(f.cpu.seg[3].flat_read && f.cpu.seg[3].flat_write);
 }
 
-/// SDM vol. 3A, 20.2.1: V86 segments have 64 KiB and DPL 3.
+/// SDM vol. 3B, 20.2: V86 segments have 64 KiB and DPL 3.
 #[test]
 fn v86_segments_are_fixed() {
     let mut f = Fake::v86(0);
@@ -116,6 +116,9 @@ fn stack_loads_cast_a_shadow() {
     f.run(&[0x17]).unwrap(); // pop ss
     assert_eq!(f.cpu.in_shadow(), InterruptShadow::MovSs);
     f.cpu.retired += 1;
+    assert_eq!(f.cpu.in_shadow(), InterruptShadow::None);
+    (f.cpu.shadow, f.cpu.shadow_until) = (InterruptShadow::Sti, f.cpu.retired + 1);
+    f.run(&[0x8e, 0xd0]).unwrap(); // after STI
     assert_eq!(f.cpu.in_shadow(), InterruptShadow::None);
     f.write(0x100, 6, u64::from(DATA0) << 32 | 0x1234_5678);
     f.run(&[0x0f, 0xb2, 0x25, 0, 1, 0, 0]).unwrap(); // lss esp, [100h]

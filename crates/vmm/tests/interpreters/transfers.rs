@@ -243,7 +243,7 @@ fn iret_to_v86() {
     assert_eq!(f.cpu.eflags & e::VM, 0);
 }
 
-/// SDM vol. 3A, 20.2.7 and 20.3.4: IRET in V86 mode.
+/// SDM vol. 2, IRET, and vol. 3B, 20.2.7: IRET in V86 mode.
 #[test]
 fn iret_in_v86() {
     let mut f = Fake::v86(3);
