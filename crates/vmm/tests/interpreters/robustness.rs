@@ -174,7 +174,7 @@ fn start_again(f: &Fake) -> Fake {
 /// An analysis that answers atoms against the state must not meet a panic.
 #[test]
 fn wrong_answers_do_not_panic() {
-    let mut r = Random(0x0dd_ba11_0dd_ba11);
+    let mut r = Random(0x0ddb_a110_ddba_1101);
     let atoms = [
         Atom::ProtectionEnabled,
         Atom::Virtual8086,
