@@ -35,7 +35,13 @@ pub fn read_memory<S: System>(s: &mut S, segment: u8, offset: u32, size: u32) ->
 ///
 /// # Errors
 /// A limit violation or page fault; nothing was written.
-pub fn write_memory<S: System>(s: &mut S, segment: u8, offset: u32, size: u32, value: u64) -> Result<(), Fault> {
+pub fn write_memory<S: System>(
+    s: &mut S,
+    segment: u8,
+    offset: u32,
+    size: u32,
+    value: u64,
+) -> Result<(), Fault> {
     let at = linear(s, segment, offset, size, true)?;
     s.store(at, size, value, Privilege::Current)
 }
@@ -57,13 +63,23 @@ pub fn read_operand<S: System>(s: &mut S, insn: &Insn, n: usize, size: u32) -> R
 ///
 /// # Errors
 /// As [`write_memory`].
-pub fn write_operand<S: System>(s: &mut S, insn: &Insn, n: usize, size: u32, value: u32) -> Result<(), Fault> {
+pub fn write_operand<S: System>(
+    s: &mut S,
+    insn: &Insn,
+    n: usize,
+    size: u32,
+    value: u32,
+) -> Result<(), Fault> {
     if insn.kind[n] == Kind::Mem {
         let offset = effective_address(s.state(), insn);
         return write_memory(s, insn.seg, offset, size, u64::from(value));
     }
     let r = insn.reg[n];
-    if size == 2 { s.state_mut().set_r16(r, value as u16) } else { s.state_mut().set_r32(r, value) }
+    if size == 2 {
+        s.state_mut().set_r16(r, value as u16)
+    } else {
+        s.state_mut().set_r32(r, value)
+    }
     Ok(())
 }
 
