@@ -144,7 +144,7 @@ fn require_visible<S: System>(s: &mut S) -> Result<(), Fault> {
 }
 
 /// Stores a table register. All 32 bits of the base are stored with either operand size; an
-/// 80286 stores ones in the last byte (SDM vol. 2, SGDT; vol. 3B, 22.30.1).
+/// 80286 stores ones in the last byte (SDM vol. 2, SGDT).
 fn store_table<S: System>(s: &mut S, insn: &Insn, table: DescriptorTable) -> Result<Flow, Fault> {
     if insn.kind[0] != Kind::Mem {
         return Err(Fault::UD);

@@ -1,4 +1,4 @@
-//! Delivery of interrupts and exceptions (SDM vol. 2, INT n; vol. 3A, chapter 6 and 20.1.4, 20.3).
+//! Delivery of interrupts and exceptions (SDM vol. 2, INT n; vol. 3A, chapter 6; vol. 3B, 20.1.4, 20.3).
 
 use super::descriptor::{
     Class, Descriptor, Raise, conforming, error, fetch, is, mark_accessed, read_at, require_present,
@@ -60,7 +60,7 @@ impl Event {
         u16::from(self.vector) << 3 | 2 | self.ext()
     }
 
-    /// A fault, whose pushed flags get RF (SDM vol. 3A, 17.3.1.1); #DB, #BP, #OF and #DF do not.
+    /// A fault, whose pushed flags get RF (SDM vol. 3B, 17.3.1.1); #DB, #BP, #OF and #DF do not.
     fn resumes(&self) -> bool {
         use vector as v;
         let fault = !matches!(self.vector, v::DB | v::NMI | v::BP | v::OF | v::DF | v::MC);
@@ -147,18 +147,18 @@ fn escalate(first: &Event, second: Fault) -> Option<Fault> {
     }
 }
 
-/// Real mode: the vector table at the IDTR's base; no error codes (SDM vol. 3A, 20.1.4).
+/// Real mode: the vector table at the IDTR's base; no error codes (SDM vol. 3B, 20.1.4).
 fn through_ivt<S: System>(s: &mut S, event: Event) -> Result<(), Fault> {
     let (table, entry) = (s.state().idtr, u32::from(event.vector) * 4);
     if !s.ask(Atom::LimitCovers, entry + 3 <= u32::from(table.limit)) {
         return Err(Fault::gp(event.idt_code()));
     }
     let flags = pushed_flags(s.state());
-    to_8086_handler(s, table.base.wrapping_add(entry), flags, f::IF)
+    to_8086_handler(s, table.base.wrapping_add(entry), flags, f::IF | f::AC)
 }
 
 /// Pushes flags, CS and IP as an 8086 does and goes to the handler of a table entry.
-/// `cleared` is IF or VIF.
+/// Besides TF and RF, the flags `cleared` are cleared.
 pub(super) fn to_8086_handler<S: System>(
     s: &mut S,
     entry: u32,
@@ -174,7 +174,7 @@ pub(super) fn to_8086_handler<S: System>(
     stack.commit(s);
     let cs = real_segment(s, seg::CS, (handler >> 16) as u16);
     code::commit_real(s, cs, handler & 0xffff);
-    s.state_mut().eflags &= !(cleared | f::TF | f::RF | f::AC);
+    s.state_mut().eflags &= !(cleared | f::TF | f::RF);
     Ok(())
 }
 
@@ -263,14 +263,14 @@ fn clear_flags<S: System>(s: &mut S, gate: &Descriptor) {
     s.state_mut().eflags &= !cleared;
 }
 
-/// A handler of V86 code starts with null data segments (SDM vol. 3A, 20.2.2).
+/// A handler of V86 code starts with null data segments (SDM vol. 3B, 20.3.1.1).
 fn drop_v86_segments<S: System>(s: &mut S) {
     for n in [seg::ES, seg::DS, seg::FS, seg::GS] {
         s.state_mut().seg[usize::from(n)] = Segment::null(0);
     }
 }
 
-/// What is pushed for a handler (SDM vol. 3A, figures 6-4 and 20-4).
+/// What is pushed for a handler (SDM vol. 3A, figure 6-4; vol. 3B, figure 20-4).
 struct Frame {
     item: [u32; 10],
     count: usize,

@@ -1,4 +1,4 @@
-//! Far RET and IRET (SDM vol. 2, RET, IRET; vol. 3A, 6.12, 20.2).
+//! Far RET and IRET (SDM vol. 2, RET, IRET; vol. 3A, 6.12; vol. 3B, 20.2).
 
 use super::flag_image::{ORDINARY, flow_after, implemented, merge, real_mode_mask};
 use super::segments::{StackRule, drop_inner_segments, stack_segment};
@@ -88,7 +88,7 @@ fn iret_real<S: System>(s: &mut S, size: u32) -> Result<(), Fault> {
     return_real(s, size, mask, |image| image)
 }
 
-/// IRET in V86 mode: needs IOPL 3, or the virtual interrupt flag (SDM vol. 3A, 20.2.7, 20.3.3).
+/// IRET in V86 mode: needs IOPL 3, or the virtual interrupt flag (SDM vol. 2, IRET; vol. 3B, 20.2.7).
 fn iret_from_v86<S: System>(s: &mut S, size: u32) -> Result<(), Fault> {
     if !s.iopl_below_3() {
         let mask = ORDINARY | f::IF | upper(size, f::RF | f::AC | f::ID);

@@ -22,8 +22,8 @@ pub struct StackRule {
 }
 
 /// A segment register of real or V86 mode. In real mode only selector and base change and the
-/// limit and rights of the hidden part stay (SDM vol. 3A, 9.9.2 and 20.1.1); in V86 mode they
-/// are fixed (20.2.1).
+/// limit and rights of the hidden part stay (SDM vol. 3A, 9.9.2; vol. 3B, 20.1.1); in V86 mode they
+/// are fixed (20.2).
 pub fn real_segment<S: System>(s: &mut S, n: u8, selector: u16) -> Segment {
     if s.virtual_8086() {
         return Segment::real(selector, 3);

@@ -1,4 +1,4 @@
-//! INT n, INT1, INT3, INTO (SDM vol. 2, INT n; vol. 3A, 20.3.3).
+//! INT n, INT1, INT3, INTO (SDM vol. 2, INT n; vol. 3B, 20.3.3).
 
 use super::flag_image::pushed_flags;
 use super::interrupt::{self, Event, EventKind};
@@ -65,7 +65,7 @@ pub fn into<S: System>(s: &mut S, _: &Insn) -> Result<Flow, Fault> {
 }
 
 /// Whether the interrupt redirection bitmap, the 32 bytes below the I/O bitmap, sends a vector
-/// to the 8086 program: its bit is clear (SDM vol. 3A, 20.3.3).
+/// to the 8086 program: its bit is clear (SDM vol. 3B, 20.3.3).
 fn redirected<S: System>(s: &mut S, v: u8) -> Result<bool, Fault> {
     let tr = s.state().tr;
     let wide_enough = tr.usable() && tr.rights & 8 != 0 && tr.limit >= 0x67;
@@ -82,7 +82,7 @@ fn redirected<S: System>(s: &mut S, v: u8) -> Result<bool, Fault> {
 }
 
 /// The program's own handler, through the table at linear address 0. Below IOPL 3 the pushed
-/// image shows VIF as IF and IOPL 3, and VIF is cleared (SDM vol. 3A, 20.3.3.4 and 20.3.3.5).
+/// image shows VIF as IF and IOPL 3, and VIF is cleared (SDM vol. 3B, table 20-2, methods 5 and 6).
 fn to_program<S: System>(s: &mut S, v: u8) -> Result<Flow, Fault> {
     let flags = pushed_flags(s.state());
     let (flags, cleared) = if s.iopl_below_3() {

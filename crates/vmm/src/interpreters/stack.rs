@@ -65,7 +65,7 @@ impl Stack {
     pub fn push<S: System>(&mut self, s: &mut S, size: u32, value: u32) -> Result<(), Fault> {
         let pointer = self.pointer.wrapping_sub(size) & self.mask;
         let at = self.place(s, pointer, size, true)?;
-        s.store(at, size, u64::from(value), self.privilege)?;
+        s.store(at, size, truncated(value, size), self.privilege)?;
         self.pointer = pointer;
         Ok(())
     }
@@ -99,6 +99,11 @@ impl Stack {
         s.state_mut().seg[usize::from(seg::SS)] = self.segment;
         set_stack_pointer(s.state_mut(), self.pointer);
     }
+}
+
+/// The low 2 or 4 bytes of a value.
+pub fn truncated(value: u32, size: u32) -> u64 {
+    u64::from(if size == 2 { value & 0xffff } else { value })
 }
 
 /// The stack that the running task's TSS gives for an inner level (SDM vol. 3A, 5.8.5).

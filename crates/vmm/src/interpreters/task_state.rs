@@ -2,6 +2,7 @@
 
 use super::descriptor::{Class, Descriptor, conforming, error, fetch, is, mark_accessed, require_present};
 use super::segments::{StackRule, data_segment, is_code, stack_segment};
+use super::stack::truncated;
 use crate::{Atom, Privilege, System};
 use cpu::{Fault, Segment, seg};
 
@@ -120,10 +121,10 @@ pub(super) fn save<S: System>(s: &mut S, flags: u32) -> Result<(), Fault> {
     let l = layout(s.ask(Atom::Is32Bit, tr.rights & 8 != 0));
     let at = |offset: u32| tr.base.wrapping_add(offset);
     let eip = s.state().eip;
-    s.store(at(l.eip), l.size, u64::from(eip), Privilege::Supervisor)?;
-    s.store(at(l.flags), l.size, u64::from(flags), Privilege::Supervisor)?;
+    s.store(at(l.eip), l.size, truncated(eip, l.size), Privilege::Supervisor)?;
+    s.store(at(l.flags), l.size, truncated(flags, l.size), Privilege::Supervisor)?;
     for n in 0..8 {
-        let value = u64::from(s.state().r32(n));
+        let value = truncated(s.state().r32(n), l.size);
         s.store(at(l.regs + u32::from(n) * l.size), l.size, value, Privilege::Supervisor)?;
     }
     for n in 0..l.segment_count {
@@ -149,10 +150,11 @@ pub(super) fn load_segments<S: System>(s: &mut S, image: &Image, ext: u16) -> Re
     }
     let cpl = s.state().cpl;
     let selector = |n: u8| image.selectors[usize::from(n)];
-    let cs = code_segment(s, selector(seg::CS), ext)?;
-    s.state_mut().seg[usize::from(seg::CS)] = cs;
+    // the stack first: a handler of the other faults needs it
     let ss = stack_segment(s, selector(seg::SS), StackRule { cpl, bad: Fault::ts, ext })?;
     s.state_mut().seg[usize::from(seg::SS)] = ss;
+    let cs = code_segment(s, selector(seg::CS), ext)?;
+    s.state_mut().seg[usize::from(seg::CS)] = cs;
     for n in [seg::DS, seg::ES, seg::FS, seg::GS] {
         let segment = data_segment(s, selector(n), Fault::ts, ext)?;
         s.state_mut().seg[usize::from(n)] = segment;

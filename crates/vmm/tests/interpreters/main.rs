@@ -1,0 +1,11 @@
+//! The interpreters of segment loads, far transfers, interrupts, tasks and descriptor tables,
+//! each against what the manual says.
+#![allow(clippy::unwrap_used)]
+
+mod descriptors;
+mod fake;
+mod interrupts;
+mod robustness;
+mod segments;
+mod tasks;
+mod transfers;
