@@ -5,6 +5,7 @@ use cpu::Width::{B8, B16, B32, B64};
 use cpu::{CpuModel, Fault, Insn, Kind, Monitor, State, Width, cr0, cr4, eflags};
 use mem::{HostAddress, Memory};
 use sem::flags::{Flag, Flags, canonical, flag_of};
+use sem::fp::{PackedOp, SseOp, X87};
 use sem::shape::Kinds;
 use sem::{Access, Bulk, Emit, Guard, Memory16};
 use std::marker::PhantomData;
@@ -131,6 +132,14 @@ impl<K: Kinds> Eval<'_, K> {
     #[inline(never)]
     fn slow_write(&mut self, linear: u32, size: u32, value: u64) {
         self.exactly(|cpu, mem, monitor| monitor.slow_write(cpu, mem, linear, size, value));
+    }
+
+    /// An unmasked SSE exception (SDM vol. 1, 11.5.1).
+    #[cold]
+    #[inline(never)]
+    fn simd_exception(&self) -> Stop {
+        let reported = self.cpu.cr4 & cr4::OSXMMEXCPT != 0;
+        Stop::fault(if reported { Fault::XM } else { Fault::UD })
     }
 
     #[inline(always)]
@@ -401,6 +410,38 @@ impl<K: Kinds> Emit for Eval<'_, K> {
     }
     fn set_xmm(&mut self, r: u8, v: u128) {
         self.cpu.xmm[usize::from(r & 15)] = v;
+    }
+
+    #[inline(always)]
+    fn x87(&mut self, op: X87, a: u128) -> u128 {
+        op.eval(&mut self.cpu.fpu, a)
+    }
+    #[inline(always)]
+    fn note_fpu(&mut self) {
+        let i = &self.op.insn;
+        if matches!(i.kind[0], Kind::Mem) {
+            self.cpu.fpu.dp = self.address();
+            self.cpu.fpu.ds = self.cpu.segment(i.seg).selector;
+        }
+        self.cpu.fpu.ip = self.this_ip() as u32;
+        self.cpu.fpu.cs = self.cpu.segment(cpu::seg::CS).selector;
+        self.cpu.fpu.opcode = i.imm as u16;
+    }
+    #[inline(always)]
+    fn packed(&mut self, op: PackedOp, imm: u8, a: u128, b: u128) -> u128 {
+        op.eval(imm, a, b)
+    }
+    #[inline(always)]
+    fn sse(&mut self, op: SseOp, imm: u8, a: u128, b: u128) -> Result<u128, Stop> {
+        op.eval(&mut self.cpu.mxcsr, imm, a, b).ok_or_else(|| self.simd_exception())
+    }
+    #[inline(always)]
+    fn mxcsr(&mut self) -> u64 {
+        u64::from(self.cpu.mxcsr)
+    }
+    #[inline(always)]
+    fn set_mxcsr(&mut self, v: u64) {
+        self.cpu.mxcsr = v as u32;
     }
 
     #[inline(always)]

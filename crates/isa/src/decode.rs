@@ -66,6 +66,7 @@ pub(crate) fn decode_with(bytes: &[u8], size: CodeSize, model: CpuModel) -> Resu
     let mut insn = Insn::new(&i);
     insn.scan_prefixes(bytes);
     insn.set_sizes(bytes, size == CodeSize::Bits32);
+    insn.note_escape(bytes);
     if i.code() == Code::INVALID { Err(DecodeError::Undefined) } else { Ok(insn) }
 }
 

@@ -94,7 +94,8 @@ pub struct Insn {
     pub op32: bool,
     /// Displacement of the memory operand.
     pub disp: u32,
-    /// Sign-extended immediate; branch target relative to the instruction's first byte; offset of a far pointer.
+    /// Sign-extended immediate; branch target relative to the instruction's first byte; offset of a far
+    /// pointer; the last opcode (11 bits) of an x87 instruction.
     pub imm: u32,
     /// Second immediate (ENTER's level), or the selector of a far pointer.
     pub imm2: u16,
@@ -200,6 +201,15 @@ impl Insn {
                 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x66 | 0x67 | 0xf0 => {}
                 _ => break,
             }
+        }
+    }
+
+    /// Keeps the last opcode of an x87 instruction, as FNSTENV shows it (SDM vol. 1, 8.1.9).
+    pub(crate) fn note_escape(&mut self, bytes: &[u8]) {
+        let is_prefix = |b: &&u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
+        let prefixes = bytes.iter().take_while(is_prefix).count();
+        if let Some(&[escape @ 0xd8..=0xdf, modrm]) = bytes.get(prefixes..prefixes + 2) {
+            self.imm = u32::from(escape & 7) << 8 | u32::from(modrm);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The vocabulary in which an innocuous instruction is written.
 
 use crate::flags::{Flag, Flags};
+use crate::fp::{PackedOp, SseOp, X87};
 use cpu::{CpuModel, Fault, Insn, Width};
 
 /// What is done with a place.
@@ -184,6 +185,24 @@ pub trait Emit: Sized {
     fn xmm(&mut self, r: u8) -> Self::Wide;
     /// Sets an XMM register.
     fn set_xmm(&mut self, r: u8, v: Self::Wide);
+
+    // ---- floating point and packed data ----
+
+    /// Performs an x87 operation on the FPU's state. `a` and the result are as [`X87`] says.
+    fn x87(&mut self, op: X87, a: Self::Wide) -> Self::Wide;
+    /// Notes this instruction as the FPU's last: opcode, code and data pointers.
+    fn note_fpu(&mut self);
+    /// A packed operation without exceptions.
+    fn packed(&mut self, op: PackedOp, imm: u8, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    /// A floating-point operation under MXCSR, whose flags it adds to.
+    ///
+    /// # Errors
+    /// #XM, or #UD without CR4.OSXMMEXCPT, where an exception is not masked.
+    fn sse(&mut self, op: SseOp, imm: u8, a: Self::Wide, b: Self::Wide) -> Result<Self::Wide, Self::Stop>;
+    /// MXCSR, 32 bits.
+    fn mxcsr(&mut self) -> Self::Val;
+    /// Sets MXCSR to a value without reserved bits.
+    fn set_mxcsr(&mut self, v: Self::Val);
 
     // ---- flags ----
 

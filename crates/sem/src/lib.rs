@@ -8,6 +8,7 @@ pub mod bits;
 pub mod control;
 mod emit;
 pub mod flags;
+pub mod fp;
 mod map;
 pub mod moves;
 pub mod muldiv;

@@ -180,7 +180,7 @@ impl<const CC: u8, const BYTES: u8> Body for Cmovcc<CC, BYTES> {
     }
 }
 
-fn pick<B: Body, P: Picker>(insn: &Insn, p: P) -> Option<P::Out> {
+pub(crate) fn pick<B: Body, P: Picker>(insn: &Insn, p: P) -> Option<P::Out> {
     Some(<B::Shape as Shape>::pick::<B, P>(insn, p))
 }
 
@@ -403,7 +403,7 @@ fn bind_strings<P: Picker>(insn: &Insn, p: P) -> Option<P::Out> {
         Code::Cmpsb_m8_m8 => pick::<Cmps<1>, P>(insn, p),
         Code::Cmpsw_m16_m16 => pick::<Cmps<2>, P>(insn, p),
         Code::Cmpsd_m32_m32 => pick::<Cmps<4>, P>(insn, p),
-        _ => None,
+        _ => crate::fp::bind(insn, p),
     }
 }
 
