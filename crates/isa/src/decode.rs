@@ -1,7 +1,7 @@
 //! Decoding of 16- and 32-bit code through iced-x86.
 
 use crate::{CpuModel, Insn};
-use iced_x86::{Code, Decoder, DecoderError, DecoderOptions};
+use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Instruction};
 
 /// The longest instruction; one byte more is #GP(0) (SDM vol. 2, 2.3.11).
 pub const MAX_LENGTH: usize = 15;
@@ -61,13 +61,28 @@ pub(crate) fn decode_with(bytes: &[u8], size: CodeSize, model: CpuModel) -> Resu
         _ => return invalid(bytes, decoder.position()),
     }
     if !model.has(i.code()) {
-        return Err(DecodeError::Undefined);
+        return without_repeat(bytes, &i, size, model);
     }
     let mut insn = Insn::new(&i);
     insn.scan_prefixes(bytes);
     insn.set_sizes(bytes, size == CodeSize::Bits32);
     insn.note_escape(bytes);
     if i.code() == Code::INVALID { Err(DecodeError::Undefined) } else { Ok(insn) }
+}
+
+/// A repeat prefix that later chips made part of an opcode (TZCNT, LZCNT, PAUSE, ENDBR) is
+/// ignored by those before them, which execute the instruction without it.
+fn without_repeat(bytes: &[u8], i: &Instruction, size: CodeSize, model: CpuModel) -> Result<Insn, DecodeError> {
+    use iced_x86::Mnemonic as M;
+    let later = matches!(i.mnemonic(), M::Tzcnt | M::Lzcnt | M::Pause | M::Endbr32 | M::Endbr64 | M::Wbnoinvd);
+    let at = bytes.iter().take(i.len()).position(|&b| b == 0xf3).filter(|_| later);
+    let Some(at) = at else { return Err(DecodeError::Undefined) };
+    let mut rest = [0u8; MAX_LENGTH];
+    rest[..at].copy_from_slice(&bytes[..at]);
+    rest[at..i.len() - 1].copy_from_slice(&bytes[at + 1..i.len()]);
+    let mut insn = decode_with(&rest[..i.len() - 1], size, model)?;
+    insn.len += 1;
+    Ok(insn)
 }
 
 /// An invalid instruction is #UD, unless prefixes alone fill all fifteen bytes.
