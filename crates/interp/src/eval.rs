@@ -293,6 +293,10 @@ impl<K: Kinds> Emit for Eval<'_, K> {
     }
 
     #[inline(always)]
+    fn operand_kind(&self, n: usize) -> Kind {
+        self.kind(n)
+    }
+    #[inline(always)]
     fn place(&mut self, n: usize, w: Width, access: Access) -> Result<Place, Stop> {
         match self.kind(n) {
             Kind::Reg => Ok(Place::Reg(self.op.insn.reg[n])),

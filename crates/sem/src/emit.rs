@@ -2,7 +2,7 @@
 
 use crate::flags::{Flag, Flags};
 use crate::fp::{PackedOp, SseOp, X87};
-use cpu::{CpuModel, Fault, Insn, Width};
+use cpu::{CpuModel, Fault, Insn, Kind, Width};
 
 /// What is done with a place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,6 +142,8 @@ pub trait Emit: Sized {
 
     // ---- operands ----
 
+    /// What explicit operand `n` is; known when the instruction is decoded.
+    fn operand_kind(&self, n: usize) -> Kind;
     /// Finds explicit operand `n`: segment rights and limit, translation, writability.
     ///
     /// # Errors

@@ -58,6 +58,9 @@ pub struct One;
 /// A branch or push of an immediate.
 #[derive(Debug)]
 pub struct Immediate;
+/// Vector registers and memory.
+#[derive(Debug)]
+pub struct Vector;
 /// Too rare for special routines.
 #[derive(Debug)]
 pub struct Any;
@@ -89,6 +92,17 @@ impl Shape for Immediate {
     fn pick<B: Body, P: Picker>(insn: &Insn, p: P) -> P::Out {
         match insn.kind[0] {
             Kind::Imm => p.make::<B, ImmOnly>(),
+            _ => p.make::<B, Dynamic>(),
+        }
+    }
+}
+
+impl Shape for Vector {
+    fn pick<B: Body, P: Picker>(insn: &Insn, p: P) -> P::Out {
+        match (insn.kind[0], insn.kind[1]) {
+            (Kind::Reg, Kind::Reg) => p.make::<B, RegReg>(),
+            (Kind::Reg, Kind::Mem) => p.make::<B, RegMem>(),
+            (Kind::Mem, Kind::Reg) => p.make::<B, MemReg>(),
             _ => p.make::<B, Dynamic>(),
         }
     }

@@ -1,19 +1,14 @@
-//! MMX and SSE.
-/// Stub.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PackedOp {}
-/// Stub.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SseOp {}
-impl PackedOp {
-    /// Stub.
-    pub fn eval(self, _: u8, _: u128, _: u128) -> u128 {
-        match self {}
-    }
-}
-impl SseOp {
-    /// Stub.
-    pub fn eval(self, _: &mut u32, _: u8, _: u128, _: u128) -> Option<u128> {
-        match self {}
-    }
-}
+//! MMX, SSE to SSE3 and SSSE3 (SDM vol. 1, chapters 9 to 12).
+
+mod bodies;
+mod forms;
+mod lanes;
+mod mmx_forms;
+mod moves;
+mod packed;
+mod sse;
+
+pub use packed::PackedOp;
+pub use sse::{Element, Lanes, SseOp};
+
+pub(crate) use forms::bind;
