@@ -72,7 +72,8 @@ fn skip<K: Kinds>(e: &mut Eval<'_, K>, bulk: Bulk, w: Width, most: u64, wants_eq
     }
     let bytes = (n * size) as u32;
     let to = e.plain(seg::ES, di, bytes, matches!(bulk, Bulk::Move | Bulk::Store));
-    let from = if matches!(bulk, Bulk::Move | Bulk::Compare) { e.plain(source_seg, si, bytes, false) } else { to };
+    let from =
+        if matches!(bulk, Bulk::Move | Bulk::Compare) { e.plain(source_seg, si, bytes, false) } else { to };
     let (Some(from), Some(to)) = (from, to) else { return 0 };
     let n = match bulk {
         Bulk::Move => {

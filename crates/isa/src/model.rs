@@ -83,7 +83,7 @@ pub(crate) fn decode_8086(bytes: &[u8]) -> Result<Insn, DecodeError> {
         alias_group_8086(*op, modrm);
     }
     let mut insn = decode_with(&rest[..bytes.len() - dropped], CodeSize::Bits16, CpuModel::I8086)?;
-    insn.len += dropped as u8;
+    lengthen(&mut insn, dropped);
     Ok(insn)
 }
 
@@ -102,6 +102,15 @@ fn without_lock(bytes: &[u8]) -> ([u8; crate::MAX_LENGTH], usize, usize) {
     (rest, n, dropped)
 }
 
+/// Counts dropped prefixes in; branch displacements are relative to the first byte.
+fn lengthen(insn: &mut Insn, dropped: usize) {
+    use iced_x86::OpCodeOperandKind as K;
+    insn.len += dropped as u8;
+    if matches!(insn.code.op_code().op0_kind(), K::br16_1 | K::br16_2) {
+        insn.imm = insn.imm.wrapping_add(dropped as u32);
+    }
+}
+
 /// The longest instruction of the 80286 (iAPX 286 Programmer's Reference Manual, interrupt 13:
 /// "instruction longer than 10 bytes").
 const LONGEST_286: usize = 10;
@@ -115,7 +124,7 @@ pub(crate) fn decode_286(bytes: &[u8]) -> Result<Insn, DecodeError> {
     let decoded = if locked {
         let (rest, _, dropped) = without_lock(bytes);
         decode_with(&rest[..bytes.len() - dropped], CodeSize::Bits16, CpuModel::I286).map(|mut insn| {
-            insn.len += dropped as u8;
+            lengthen(&mut insn, dropped);
             insn.prefix.0 |= crate::Prefix::LOCK;
             insn
         })

@@ -30,8 +30,8 @@ pub fn daa_das<E: Emit>(e: &mut E, subtract: bool) -> Result<(), E::Stop> {
     let sixty = e.select(B8, adjust_high, sixty, zero);
     let delta = e.add(B8, six, sixty);
     let r = if subtract { e.sub(B8, al, delta) } else { e.add(B8, al, delta) };
-    let cf = if subtract {
-        // a borrow of the low digit's adjustment counts as well
+    let cf = if subtract && e.model() > cpu::CpuModel::I8086 {
+        // since the 80286 a borrow of the low digit's adjustment counts as well
         let borrow = e.ult(B8, al, six);
         e.or(B32, adjust_high, borrow)
     } else {

@@ -74,13 +74,7 @@ fn fits<E: Emit>(e: &mut E, w: Width, product: E::Val, low: E::Val, signed: bool
 /// half. The 8086 shows the test of the high half that ends its microcode: passed through the ALU
 /// (MUL), or with the sign of the low half added (IMUL). The 80286 shows the high half, AF set.
 #[inline(always)]
-fn product_flags<E: Emit>(
-    e: &mut E,
-    w: Width,
-    (low, high): (E::Val, E::Val),
-    over: E::Val,
-    signed: bool,
-) {
+fn product_flags<E: Emit>(e: &mut E, w: Width, (low, high): (E::Val, E::Val), over: E::Val, signed: bool) {
     let model = e.model();
     let af = e.imm(B32, u64::from(model == CpuModel::I286));
     if model > CpuModel::I286 {

@@ -25,7 +25,14 @@ impl Monitor for Flat {
         Ok(Flow::Leave)
     }
 
-    fn probe(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32, size: u32, write: bool) -> Result<(), Fault> {
+    fn probe(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        linear: u32,
+        size: u32,
+        write: bool,
+    ) -> Result<(), Fault> {
         for at in [linear, linear.wrapping_add(size - 1)] {
             let physical = at & cpu.a20_mask;
             let protected = self.read_only.contains(&(at >> 12));

@@ -1,8 +1,8 @@
 //! Oracles and differential runners.
 
+pub mod flat;
 #[cfg(target_arch = "x86_64")]
 pub mod host_fpu;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod host_sse_trap;
-pub mod flat;
 pub mod vectors;
