@@ -322,6 +322,15 @@ impl State {
         Key(bit(self.code_size() == CodeSize::Bits32, 0) | bit(self.stack32(), 1) | bit(self.protected(), 2))
     }
 
+    /// What an access beyond a segment's limit raises. In real mode the 80286 has one vector for
+    /// all segments (iAPX 286 Programmer's Reference Manual, interrupt 13).
+    pub fn limit_fault(&self, segment: u8) -> crate::Fault {
+        if self.model <= CpuModel::I286 && !self.protected() {
+            return crate::Fault::GP0;
+        }
+        crate::Fault::limit(segment)
+    }
+
     /// CR0.PE and not V86: selectors name descriptors.
     #[inline(always)]
     pub fn protected(&self) -> bool {

@@ -83,7 +83,7 @@ impl<K: Kinds> Eval<'_, K> {
             return Ok(offset);
         }
         if !s.permits(offset, size, write) {
-            return Err(Stop::fault(Fault::limit(segment)));
+            return Err(Stop::fault(self.cpu.limit_fault(segment)));
         }
         Ok(s.base.wrapping_add(offset))
     }

@@ -58,36 +58,38 @@ fn skip<K: Kinds>(e: &mut Eval<'_, K>, bulk: Bulk, w: Width, most: u64, wants_eq
     let size = u64::from(w.bytes());
     let (source_seg, mask) = (e.op.insn.seg, e.op.insn.addr_mask());
     let (si, di) = (e.cpu.r32(reg::SI) & mask, e.cpu.r32(reg::DI) & mask);
+    let in_source = |e: &mut Eval<'_, K>| run(e, source_seg, si, size, most, false);
+    let in_destination = |e: &mut Eval<'_, K>, write| run(e, seg::ES, di, size, most, write);
+    let n = match bulk {
+        Bulk::Move => in_source(e).min(in_destination(e, true)),
+        Bulk::Store => in_destination(e, true),
+        Bulk::Scan => in_destination(e, false),
+        Bulk::Compare => in_source(e).min(in_destination(e, false)),
+        Bulk::Load => 0,
+    };
+    if n < 2 {
+        return 0;
+    }
+    let bytes = (n * size) as u32;
+    let to = e.plain(seg::ES, di, bytes, matches!(bulk, Bulk::Move | Bulk::Store));
+    let from =
+        if matches!(bulk, Bulk::Move | Bulk::Compare) { e.plain(source_seg, si, bytes, false) } else { to };
+    let (Some(from), Some(to)) = (from, to) else { return 0 };
     let n = match bulk {
         Bulk::Move => {
-            let n = run(e, source_seg, si, size, most, false).min(run(e, seg::ES, di, size, most, true));
-            let from = e.plain(source_seg, si, (n * size) as u32, false);
-            let to = e.plain(seg::ES, di, (n * size) as u32, true);
-            let (Some(from), Some(to), true) = (from, to, n > 1) else { return 0 };
             e.mem.copy_run(from, to, size, n);
             n
         }
-        Bulk::Store => {
-            let n = run(e, seg::ES, di, size, most, true);
-            let Some(to) = e.plain(seg::ES, di, (n * size) as u32, true).filter(|_| n > 1) else { return 0 };
+        Bulk::Store | Bulk::Load => {
             let value = e.reg(w, reg::AX);
             e.mem.fill_run(to, size, n, value);
             n
         }
         Bulk::Scan => {
-            let n = run(e, seg::ES, di, size, most, false);
-            let Some(at) = e.plain(seg::ES, di, (n * size) as u32, false).filter(|_| n > 1) else { return 0 };
             let value = e.reg(w, reg::AX);
-            e.mem.scan_run(at, size, n, value, !wants_equal) - 1
+            e.mem.scan_run(to, size, n, value, !wants_equal) - 1
         }
-        Bulk::Compare => {
-            let n = run(e, source_seg, si, size, most, false).min(run(e, seg::ES, di, size, most, false));
-            let a = e.plain(source_seg, si, (n * size) as u32, false);
-            let b = e.plain(seg::ES, di, (n * size) as u32, false);
-            let (Some(a), Some(b), true) = (a, b, n > 1) else { return 0 };
-            e.mem.compare_run(a, b, size, n, !wants_equal) - 1
-        }
-        Bulk::Load => return 0,
+        Bulk::Compare => e.mem.compare_run(from, to, size, n, !wants_equal) - 1,
     };
     let iw = if e.op.insn.addr32 { B32 } else { B16 };
     if matches!(bulk, Bulk::Move | Bulk::Compare) {

@@ -190,7 +190,9 @@ fn stopped(stop: Stop, op: &Op, start: u32, cpu: &mut State) -> StopReason {
     match stop {
         Stop::Elsewhere => return StopReason::Leave,
         Stop::Fault(fault) => {
-            cpu.eip = this;
+            // the 8086 knows no faults: its divide error comes after the instruction
+            let after = cpu.model == cpu::CpuModel::I8086 && *fault == Fault::DE;
+            cpu.eip = if after { this.wrapping_add(u32::from(op.insn.len)) } else { this };
             cpu.retired += u64::from(op.index);
             return StopReason::Fault(*fault);
         }

@@ -47,6 +47,9 @@ pub fn decode(bytes: &[u8], size: CodeSize, model: CpuModel) -> Result<Insn, Dec
     if model == CpuModel::I8086 {
         return crate::model::decode_8086(bytes);
     }
+    if model == CpuModel::I286 && size == CodeSize::Bits16 {
+        return crate::model::decode_286(bytes);
+    }
     decode_with(bytes, size, model)
 }
 

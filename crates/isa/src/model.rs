@@ -75,16 +75,7 @@ impl CpuModel {
 /// The 8086 has no invalid opcodes: what later chips gave a meaning is an alias of an older one
 /// (60-6F of 70-7F, C0/C1/C8/C9 of the returns), and 0F is POP CS.
 pub(crate) fn decode_8086(bytes: &[u8]) -> Result<Insn, DecodeError> {
-    let prefixes = bytes.iter().take_while(|b| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0xf0..=0xf3)).count();
-    let mut rest = [0u8; crate::MAX_LENGTH];
-    let mut n = 0;
-    // LOCK and F1 (its alias) change nothing that a program sees
-    for &b in bytes[..prefixes].iter().filter(|b| !matches!(**b, 0xf0 | 0xf1)) {
-        rest[n] = b;
-        n += 1;
-    }
-    let dropped = prefixes - n;
-    rest[n..bytes.len() - dropped].copy_from_slice(&bytes[prefixes..]);
+    let (mut rest, n, dropped) = without_lock(bytes);
     if let Some(op) = rest.get_mut(n) {
         *op = alias_8086(*op);
     }
@@ -92,8 +83,58 @@ pub(crate) fn decode_8086(bytes: &[u8]) -> Result<Insn, DecodeError> {
         alias_group_8086(*op, modrm);
     }
     let mut insn = decode_with(&rest[..bytes.len() - dropped], CodeSize::Bits16, CpuModel::I8086)?;
-    insn.len += dropped as u8;
+    lengthen(&mut insn, dropped);
     Ok(insn)
+}
+
+/// The bytes without the prefixes LOCK and F1 (its alias), which change nothing that a program
+/// sees; the number of prefixes left, and of those dropped.
+fn without_lock(bytes: &[u8]) -> ([u8; crate::MAX_LENGTH], usize, usize) {
+    let prefixes = bytes.iter().take_while(|b| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0xf0..=0xf3)).count();
+    let mut rest = [0u8; crate::MAX_LENGTH];
+    let mut n = 0;
+    for &b in bytes[..prefixes].iter().filter(|b| !matches!(**b, 0xf0 | 0xf1)) {
+        rest[n] = b;
+        n += 1;
+    }
+    let dropped = prefixes - n;
+    rest[n..bytes.len() - dropped].copy_from_slice(&bytes[prefixes..]);
+    (rest, n, dropped)
+}
+
+/// Counts dropped prefixes in; branch displacements are relative to the first byte.
+fn lengthen(insn: &mut Insn, dropped: usize) {
+    use iced_x86::OpCodeOperandKind as K;
+    insn.len += dropped as u8;
+    if matches!(insn.code.op_code().op0_kind(), K::br16_1 | K::br16_2) {
+        insn.imm = insn.imm.wrapping_add(dropped as u32);
+    }
+}
+
+/// The longest instruction of the 80286 (iAPX 286 Programmer's Reference Manual, interrupt 13:
+/// "instruction longer than 10 bytes").
+const LONGEST_286: usize = 10;
+
+/// The 80286 takes LOCK before any instruction, and ten bytes at most.
+pub(crate) fn decode_286(bytes: &[u8]) -> Result<Insn, DecodeError> {
+    let all = bytes.len() >= LONGEST_286;
+    let bytes = &bytes[..bytes.len().min(LONGEST_286)];
+    let locked = bytes.iter().take_while(|b| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0xf0 | 0xf2 | 0xf3));
+    let locked = locked.filter(|b| **b == 0xf0).count() > 0;
+    let decoded = if locked {
+        let (rest, _, dropped) = without_lock(bytes);
+        decode_with(&rest[..bytes.len() - dropped], CodeSize::Bits16, CpuModel::I286).map(|mut insn| {
+            lengthen(&mut insn, dropped);
+            insn.prefix.0 |= crate::Prefix::LOCK;
+            insn
+        })
+    } else {
+        decode_with(bytes, CodeSize::Bits16, CpuModel::I286)
+    };
+    match decoded {
+        Err(DecodeError::Truncated) if all => Err(DecodeError::TooLong),
+        other => other,
+    }
 }
 
 fn alias_8086(op: u8) -> u8 {

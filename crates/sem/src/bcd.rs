@@ -14,8 +14,15 @@ pub fn daa_das<E: Emit>(e: &mut E, subtract: bool) -> Result<(), E::Stop> {
     let (old_cf, old_af) = (e.flag(Flag::CF), e.flag(Flag::AF));
     let low = low_digit_over_9(e, al);
     let adjust_low = e.or(B32, low, old_af);
-    // with AF the 8086 compares with 9Fh, later chips with 99h (SDM); both agree otherwise
+    // with AF the 8086 compares with 9Fh (its microcode adjusts the low digit first), later chips
+    // with 99h (SDM)
     let limit = e.imm(B8, 0x99);
+    let limit = if e.model() == cpu::CpuModel::I8086 {
+        let with_af = e.imm(B8, 0x9f);
+        e.select(B8, old_af, with_af, limit)
+    } else {
+        limit
+    };
     let high = e.ult(B8, limit, al);
     let adjust_high = e.or(B32, high, old_cf);
     let (zero, six, sixty) = (e.imm(B8, 0), e.imm(B8, 6), e.imm(B8, 0x60));
@@ -23,8 +30,8 @@ pub fn daa_das<E: Emit>(e: &mut E, subtract: bool) -> Result<(), E::Stop> {
     let sixty = e.select(B8, adjust_high, sixty, zero);
     let delta = e.add(B8, six, sixty);
     let r = if subtract { e.sub(B8, al, delta) } else { e.add(B8, al, delta) };
-    let cf = if subtract {
-        // a borrow of the low digit's adjustment counts as well
+    let cf = if subtract && e.model() > cpu::CpuModel::I8086 {
+        // since the 80286 a borrow of the low digit's adjustment counts as well
         let borrow = e.ult(B8, al, six);
         e.or(B32, adjust_high, borrow)
     } else {

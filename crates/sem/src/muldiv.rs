@@ -1,6 +1,6 @@
 //! Multiplication and division (SDM vol. 2: MUL, IMUL, DIV, IDIV).
 
-use crate::flags::Flags;
+use crate::flags::{Flag, Flags};
 use crate::{Access, Emit};
 use cpu::Width::{B8, B32, B64};
 use cpu::{CpuModel, Fault, Width, reg};
@@ -13,13 +13,14 @@ pub fn mul<E: Emit>(e: &mut E, w: Width, signed: bool) -> Result<(), E::Stop> {
     let a = e.reg(w, reg::AX);
     let (a, b) = (widen(e, w, a, signed), widen(e, w, b, signed));
     let product = e.mul(B64, a, b);
+    let product = negated_by_rep(e, product);
     let low = e.trunc(B64, w, product);
     let high = high_half(e, w, product);
     store_pair(e, w, low, high);
     let fits = fits(e, w, product, low, signed);
     let one = e.imm(B32, 1);
     let over = e.xor(B32, fits, one);
-    product_flags(e, w, low, high, over);
+    product_flags(e, w, (low, high), over, signed);
     Ok(())
 }
 
@@ -37,8 +38,17 @@ pub fn imul<E: Emit>(e: &mut E, w: Width, factor: usize) -> Result<(), E::Stop> 
     let fits = fits(e, w, product, low, true);
     let one = e.imm(B32, 1);
     let over = e.xor(B32, fits, one);
-    product_flags(e, w, low, high, over);
+    product_flags(e, w, (low, high), over, true);
     Ok(())
+}
+
+/// On the 8086 a repeat prefix negates the product, and the quotient of IDIV: the microcode keeps
+/// "repeat" and "negate" in the same flag.
+#[inline(always)]
+fn negated_by_rep<E: Emit>(e: &mut E, a: E::Val) -> E::Val {
+    let negate = e.model() == CpuModel::I8086 && e.insn().prefix.repeated();
+    let zero = e.imm(B64, 0);
+    if negate { e.sub(B64, zero, a) } else { a }
 }
 
 #[inline(always)]
@@ -60,13 +70,31 @@ fn fits<E: Emit>(e: &mut E, w: Width, product: E::Val, low: E::Val, signed: bool
     e.eq(B64, product, again)
 }
 
-/// CF and OF tell whether the high half matters; the rest is undefined. AMD chips leave SF to
-/// the low half and the others untouched; the 80286 and 8086 show their last addition.
+/// CF and OF tell whether the high half matters; the rest is undefined. Late chips show the low
+/// half. The 8086 shows the test of the high half that ends its microcode: passed through the ALU
+/// (MUL), or with the sign of the low half added (IMUL). The 80286 shows the high half, AF set.
 #[inline(always)]
-fn product_flags<E: Emit>(e: &mut E, w: Width, low: E::Val, high: E::Val, over: E::Val) {
-    let zero = e.imm(B32, 0);
-    let shown = if e.model() <= CpuModel::I286 { high } else { low };
-    e.set_flags(Flags::Parts { w, r: shown, cf: over, of: over, af: zero });
+fn product_flags<E: Emit>(e: &mut E, w: Width, (low, high): (E::Val, E::Val), over: E::Val, signed: bool) {
+    let model = e.model();
+    let af = e.imm(B32, u64::from(model == CpuModel::I286));
+    if model > CpuModel::I286 {
+        return e.set_flags(Flags::Parts { w, r: low, cf: over, of: over, af });
+    }
+    if model == CpuModel::I8086 && signed {
+        let wide = e.zext(w, B64, low);
+        let n = e.imm(B64, u64::from(w.bits() - 1));
+        let sign = e.shr(B64, wide, n);
+        let sign = e.trunc(B64, w, sign);
+        let r = e.add(w, high, sign);
+        let changed = e.xor(w, high, r);
+        let four = e.imm(w, 4);
+        let carry = e.shr(w, changed, four);
+        let one = e.imm(w, 1);
+        let carry = e.and(w, carry, one);
+        let af = e.zext(w, B32, carry);
+        return e.set_flags(Flags::Parts { w, r, cf: over, of: over, af });
+    }
+    e.set_flags(Flags::Parts { w, r: high, cf: over, of: over, af });
 }
 
 /// The pair AH:AL, DX:AX, EDX:EAX.
@@ -100,6 +128,12 @@ pub fn div<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
     let max = e.imm(B64, w.mask());
     let too_big = e.ult(B64, max, quotient);
     let bad = e.or(B32, by_zero, too_big);
+    if e.model() == CpuModel::I8086 {
+        let top = high_bit(e, w, quotient);
+        let one = e.imm(B32, 1);
+        let cf = e.xor(B32, top, one);
+        division_flags(e, w, dividend, divisor, (cf, None));
+    }
     e.trap_if(bad, Fault::DE)?;
     let remainder = e.urem(B64, dividend, divisor);
     let (q, r) = (e.trunc(B64, w, quotient), e.trunc(B64, w, remainder));
@@ -125,8 +159,14 @@ pub fn idiv<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
     let limit = quotient_limit(e, w, q_sign);
     let too_big = e.ult(B64, limit, quotient);
     let bad = e.or(B32, by_zero, too_big);
+    if e.model() == CpuModel::I8086 {
+        let zero = e.imm(B32, 0);
+        // the microcode clears CF and OF at its end, which an overflow does not reach
+        division_flags(e, w, n_abs, d_abs, (zero, Some(bad)));
+    }
     e.trap_if(bad, Fault::DE)?;
     let q = with_sign(e, q_sign, quotient);
+    let q = negated_by_rep(e, q);
     let r = with_sign(e, n_sign, remainder);
     let (q, r) = (e.trunc(B64, w, q), e.trunc(B64, w, r));
     store_pair(e, w, q, r);
@@ -153,4 +193,64 @@ fn with_sign<E: Emit>(e: &mut E, negative: E::Val, a: E::Val) -> E::Val {
     let zero = e.imm(B64, 0);
     let opposite = e.sub(B64, zero, a);
     e.select(B64, negative, opposite, a)
+}
+
+#[inline(always)]
+fn high_bit<E: Emit>(e: &mut E, w: Width, a: E::Val) -> E::Val {
+    let n = e.imm(B64, u64::from(w.bits() - 1));
+    let a = e.shr(B64, a, n);
+    let one = e.imm(B64, 1);
+    let a = e.and(B64, a, one);
+    e.trunc(B64, B32, a)
+}
+
+/// The 8086's flags of a division (the microcode routine CORD). It compares the upper half with
+/// the divisor and stops at once where the quotient would not fit. Otherwise it divides bit by
+/// bit: shift the dividend left; where no bit falls out, subtract the divisor from the upper half
+/// noting flags, and keep the difference if there was no borrow; where one falls out, subtract
+/// without noting flags. So the flags are those of the last subtraction that noted them.
+/// Past the first comparison CF is `cf`, and OF stays only where `of_kept` is not 0.
+#[inline(always)]
+fn division_flags<E: Emit>(
+    e: &mut E,
+    w: Width,
+    dividend: E::Val,
+    divisor: E::Val,
+    (cf, of_kept): (E::Val, Option<E::Val>),
+) {
+    let bits = e.imm(B64, u64::from(w.bits() & 63));
+    let mut high = e.shr(B64, dividend, bits);
+    let mask = e.imm(B64, w.mask());
+    let mut low = e.and(B64, dividend, mask);
+    let overflows = e.ult(B64, high, divisor);
+    let one32 = e.imm(B32, 1);
+    let overflows = e.xor(B32, overflows, one32);
+    let mut a = high;
+    for _ in 0..w.bits() {
+        let top = e.imm(B64, u64::from(w.bits() - 1));
+        let one = e.imm(B64, 1);
+        let next = e.shr(B64, low, top);
+        low = e.shl(B64, low, one);
+        low = e.and(B64, low, mask);
+        let high2 = e.shl(B64, high, one);
+        let shifted = e.or(B64, high2, next);
+        let fell_out = e.ult(B64, mask, shifted);
+        let difference = e.sub(B64, shifted, divisor);
+        let borrow = e.ult(B64, shifted, divisor);
+        let noted = e.select(B64, fell_out, a, shifted);
+        a = e.select(B64, overflows, a, noted);
+        high = e.select(B64, borrow, shifted, difference);
+        high = e.and(B64, high, mask);
+    }
+    let (a, b) = (e.trunc(B64, w, a), e.trunc(B64, w, divisor));
+    let r = e.sub(w, a, b);
+    e.set_flags(Flags::Sub { w, a, b, r });
+    let own_cf = e.flag(Flag::CF);
+    let cf = e.select(B32, overflows, own_cf, cf);
+    crate::alu::replace_flag(e, 0, cf);
+    if let Some(kept) = of_kept {
+        let of = e.flag(Flag::OF);
+        let of = e.and(B32, of, kept);
+        crate::alu::replace_flag(e, 11, of);
+    }
 }

@@ -32,6 +32,9 @@ fn count<E: Emit>(e: &mut E, n: usize) -> Result<E::Val, E::Stop> {
 /// SHL, SHR, SAR. A count of 0 changes nothing, not even flags.
 #[inline(always)]
 pub fn shift<E: Emit>(e: &mut E, op: Shift, w: Width) -> Result<(), E::Stop> {
+    if op == Shift::Shl && e.model() == CpuModel::I8086 && e.insn().code.mnemonic() == isa::Mnemonic::Sal {
+        return set_minus_one(e, w);
+    }
     let dest = e.place(0, w, Access::Modify)?;
     let n = count(e, 1)?;
     let a = e.read(dest, w);
@@ -122,11 +125,39 @@ fn shift_overflow<E: Emit>(e: &mut E, op: Shift, w: Width, a: E::Val, r: E::Val,
     }
 }
 
-/// AF is undefined.
+/// AF is undefined. The 8086 and the 80286 shift left by adding the operand to itself, so AF is
+/// the last addition's carry out of bit 3; to the right the 8086 clears AF and later chips set it.
 #[inline(always)]
 fn shift_auxiliary<E: Emit>(e: &mut E, op: Shift, w: Width, a: E::Val, n: E::Val) -> E::Val {
-    let _ = (op, w, a, n);
-    e.imm(B32, u64::from(e.model() > CpuModel::I286))
+    let model = e.model();
+    if op != Shift::Shl || model > CpuModel::I286 {
+        return e.imm(B32, u64::from(model > CpuModel::I8086));
+    }
+    let wide = e.zext(w, B64, a);
+    let one = e.imm(B64, 1);
+    let before = e.sub(B64, n, one);
+    let sixty_three = e.imm(B64, 63);
+    let before = e.and(B64, before, sixty_three);
+    let last = e.shl(B64, wide, before);
+    let near = e.ult(B64, before, sixty_three);
+    let carry = bit(e, last, 3);
+    e.and(B32, carry, near)
+}
+
+/// SETMO and SETMOC, the 8086's own use of the opcodes that became a second SHL: all ones, with
+/// the flags of a bitwise operation; SETMOC does nothing with a count of 0.
+#[inline(always)]
+pub fn set_minus_one<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
+    let dest = e.place(0, w, Access::Modify)?;
+    let n = count(e, 1)?;
+    let a = e.read(dest, w);
+    let zero = e.imm(B64, 0);
+    let some = e.ult(B64, zero, n);
+    let ones = e.imm(w, w.mask());
+    let r = e.select(w, some, ones, a);
+    e.write(dest, w, r);
+    e.when(some, |e| e.set_flags(Flags::Logic { w, r }));
+    Ok(())
 }
 
 /// ROL and ROR: CF and OF only, and only where the masked count is not 0.

@@ -1,5 +1,8 @@
-//! Part of Ringer.
+//! Oracles and differential runners.
+
+pub mod flat;
 #[cfg(target_arch = "x86_64")]
 pub mod host_fpu;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod host_sse_trap;
+pub mod vectors;
