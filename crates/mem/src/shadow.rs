@@ -223,9 +223,17 @@ impl Memory {
 
     /// Copies bytes out of physical memory; what is not memory reads as FFh.
     pub fn read_physical(&self, at: u64, out: &mut [u8]) {
-        for (n, b) in out.iter_mut().enumerate() {
-            let at = at + n as u64;
-            *b = self.resolve(at).map_or(0xff, |a| self.arena.read::<1>(self.arena.host(u64::from(a)))[0]);
+        let mut done = 0;
+        while done < out.len() {
+            let at = at + done as u64;
+            let room = (u64::from(PAGE) - at % u64::from(PAGE)) as usize;
+            let n = room.min(out.len() - done);
+            let part = &mut out[done..done + n];
+            match self.resolve(at) {
+                Some(a) => self.arena.copy_out(self.arena.host(u64::from(a)), part),
+                None => part.fill(0xff),
+            }
+            done += n;
         }
     }
 

@@ -11,7 +11,7 @@ use cpu::{
     vector,
 };
 use isa::routine;
-use mem::{Access, Memory};
+use mem::{Access, Memory, PAGE};
 
 /// Why [`Vmm::run`] came back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -231,17 +231,33 @@ impl<B: Board> Monitor for Vmm<B> {
         linear: u32,
         out: &mut [u8],
     ) -> Result<(), (usize, Fault)> {
-        let access = Access { write: false, user: cpu.cpl == 3, fetch: true };
+        let room = (PAGE - linear % PAGE) as usize;
+        let first = room.min(out.len());
+        let (this, next) = out.split_at_mut(first);
+        self.fetch_part(cpu, mem, linear, this).map_err(|f| (0, f))?;
+        if next.is_empty() {
+            return Ok(());
+        }
+        self.fetch_part(cpu, mem, linear.wrapping_add(first as u32), next).map_err(|f| (first, f))
+    }
+}
+
+impl<B: Board> Vmm<B> {
+    /// Fetches bytes that lie in one page.
+    fn fetch_part(&mut self, cpu: &State, mem: &mut Memory, linear: u32, out: &mut [u8]) -> Result<(), Fault> {
+        let entry = mem.lookup_execute(linear);
+        let physical = if entry != 0 {
+            u64::from(mem.physical_of(entry, linear))
+        } else {
+            let access = Access { write: false, user: cpu.cpl == 3, fetch: true };
+            self.shadow.fill(cpu, mem, linear, access)?
+        };
+        if mem.resolve(physical).is_some() {
+            mem.read_physical(physical, out);
+            return Ok(());
+        }
         for (n, b) in out.iter_mut().enumerate() {
-            let at = linear.wrapping_add(n as u32);
-            let physical = self.shadow.fill(cpu, mem, at, access).map_err(|f| (n, f))?;
-            *b = if mem.resolve(physical).is_some() {
-                let mut byte = [0];
-                mem.read_physical(physical, &mut byte);
-                byte[0]
-            } else {
-                self.board.mmio_read(mem, cpu.retired, physical, 1) as u8
-            };
+            *b = self.board.mmio_read(mem, cpu.retired, physical + n as u64, 1) as u8;
         }
         Ok(())
     }
