@@ -1,0 +1,180 @@
+//! Runs every form on random states.
+
+use crate::encode::{Choice, Encoding, encode, forms};
+use crate::guest::Guest;
+use crate::operands::{Rng, seed};
+use crate::state::{Kind, describe, differences, normalize, random};
+use cpu::vector;
+use iced_x86::{Code, Mnemonic as M};
+use testkit::host_runner::{Frame, Runner};
+
+/// States a form, unless RINGER_FP_CASES says otherwise.
+fn cases() -> u32 {
+    std::env::var("RINGER_FP_CASES").ok().and_then(|s| s.parse().ok()).unwrap_or(4000)
+}
+
+fn is_x87(code: Code) -> bool {
+    code.op_code().op_code() >> (8 * (code.op_code().op_code_len() - 1)) & 0xf8 == 0xd8
+        && code.op_code().table() == iced_x86::OpCodeTableKind::Normal
+}
+
+/// Both register and memory forms, with various registers and immediates.
+fn encodings(code: Code, rng: &mut Rng) -> Vec<Encoding> {
+    let mut all = Vec::new();
+    for n in 0..16 {
+        let choice = Choice {
+            reg: rng.below(8) as u8,
+            rm: rng.below(8) as u8,
+            memory: n & 1 != 0,
+            imm: if n < 4 { rng.next() as u8 } else { rng.below(20) as u8 },
+        };
+        all.extend(encode(code, choice));
+    }
+    all
+}
+
+fn kinds(code: Code) -> &'static [Kind] {
+    if is_x87(code) {
+        return &[Kind::X87];
+    }
+    let name = format!("{:?}", code.mnemonic()).to_lowercase();
+    let ends = |s: &str| name.ends_with(s);
+    if name.starts_with("cvt") {
+        &[Kind::Single, Kind::Double, Kind::Integer]
+    } else if ends("ps") || ends("ss") {
+        &[Kind::Single]
+    } else if ends("pd") || ends("sd") {
+        &[Kind::Double]
+    } else {
+        &[Kind::Integer]
+    }
+}
+
+/// What was found out about a form.
+pub(crate) struct Verdict {
+    pub(crate) cases: u32,
+    pub(crate) bad: u32,
+    pub(crate) first: Option<String>,
+}
+
+pub(crate) type Allow = fn(code: Code, before: &Frame, host: &mut Frame, guest: &mut Frame);
+
+fn one_case(
+    e: &Encoding,
+    runner: &Runner,
+    guest: &mut Guest,
+    before: &Frame,
+    allow: Allow,
+) -> Option<String> {
+    let pointer = e.memory.then_some(if e.by_edi { 5 } else { 0 });
+    let mut host = before.clone();
+    if let Some(slot) = pointer {
+        host.gpr[slot] = host.memory.as_ptr() as u64;
+    }
+    let mut model = before.clone();
+    runner.run(&mut host);
+    if let Some(slot) = pointer {
+        // loads of the pointer's own register do not occur: operands are ECX to EBX
+        host.gpr[slot] = before.gpr[slot];
+    }
+    let fault = guest.run(&mut model, pointer);
+    model.trapped = fault.is_some_and(|f| f.vector == vector::XM);
+    if let Some(f) = fault.filter(|f| f.vector != vector::XM) {
+        return Some(format!("guest raised {f:?}"));
+    }
+    normalize(&mut host);
+    normalize(&mut model);
+    allow(e.code, before, &mut host, &mut model);
+    let d = differences(&host, &model);
+    (!d.is_empty()).then(|| d.join("; "))
+}
+
+pub(crate) fn check(code: Code, guest: &mut Guest, allow: Allow) -> Verdict {
+    let mut rng = Rng::new(code as u64);
+    let mut v = Verdict { cases: 0, bad: 0, first: None };
+    let all = encodings(code, &mut rng);
+    let each = cases() / (all.len() as u32).max(1) + 1;
+    for e in &all {
+        let runner = Runner::new(&e.bytes);
+        guest.load(&e.bytes);
+        for n in 0..each {
+            let kind = kinds(code)[n as usize % kinds(code).len()];
+            let mut before = random(&mut rng, kind);
+            prepare(code, &mut before, &mut rng);
+            v.cases += 1;
+            if let Some(text) = one_case(e, &runner, guest, &before, allow) {
+                v.bad += 1;
+                v.first.get_or_insert_with(|| {
+                    format!("{code:?} {:02x?}\n    {}\n    {text}", e.bytes, describe(&before))
+                });
+            }
+        }
+    }
+    v
+}
+
+/// Keeps the host out of faults that are not under test.
+fn prepare(code: Code, f: &mut Frame, rng: &mut Rng) {
+    if code.mnemonic() == M::Ldmxcsr {
+        let v = rng.next() as u32 & 0xffff;
+        f.memory[..4].copy_from_slice(&v.to_le_bytes());
+    }
+}
+
+/// Runs all forms that `select` chooses; fails with the first difference of each.
+fn check_all(name: &str, select: fn(Code) -> bool, allow: Allow) {
+    let only = std::env::var("RINGER_FP_ONLY").ok();
+    let chosen = |c: &Code| only.as_ref().is_none_or(|o| format!("{c:?}").contains(o.as_str()));
+    let (mut guest, mut failures) = (Guest::new(), Vec::new());
+    let (mut count, mut total, mut bad) = (0, 0u64, 0);
+    for code in forms().into_iter().filter(|c| select(*c) && chosen(c)) {
+        let v = check(code, &mut guest, allow);
+        assert!(v.cases > 0 || !sem_has(code) || is_untested(code), "{code:?} has no encoding");
+        count += u32::from(v.cases > 0);
+        total += u64::from(v.cases);
+        bad += u32::from(v.bad > 0);
+        if let Some(text) = v.first {
+            failures.push(format!("{} of {}: {text}", v.bad, v.cases));
+        }
+    }
+    println!("{name}: {count} forms, {total} cases, {bad} forms with differences, seed {}", seed());
+    assert!(failures.is_empty(), "seed {}:\n{}", seed(), failures.join("\n"));
+}
+
+fn sem_has(code: Code) -> bool {
+    matches!(sem::binding(code), sem::Binding::Innocuous)
+}
+
+/// Reserved fences have no form of their own, prefetches no effect.
+fn is_untested(_: Code) -> bool {
+    false
+}
+
+fn nothing(_: Code, _: &Frame, _: &mut Frame, _: &mut Frame) {}
+
+fn is_transcendental(code: Code) -> bool {
+    matches!(
+        code.mnemonic(),
+        M::F2xm1 | M::Fyl2x | M::Fyl2xp1 | M::Fpatan | M::Fsin | M::Fcos | M::Fsincos | M::Fptan
+    )
+}
+
+fn is_approximate(code: Code) -> bool {
+    matches!(code.mnemonic(), M::Rcpps | M::Rcpss | M::Rsqrtps | M::Rsqrtss)
+}
+
+#[test]
+fn every_form_has_a_body() {
+    let missing: Vec<Code> = forms().into_iter().filter(|c| !sem_has(*c)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn x87_against_the_host() {
+    check_all("x87", |c| is_x87(c) && !is_transcendental(c), nothing);
+}
+
+#[test]
+fn packed_against_the_host() {
+    check_all("MMX and SSE", |c| !is_x87(c) && !is_approximate(c), nothing);
+}
