@@ -94,6 +94,14 @@ impl Guest {
         fault
     }
 
+    /// Goes round a loop for `count` instructions.
+    pub(crate) fn spin(&mut self, frame: &Frame, count: u64) {
+        self.enter(frame, Some(0));
+        let until = self.cpu.retired + count;
+        let stop = self.engine.run(&mut self.cpu, &mut self.mem, &mut Flat, until);
+        assert_eq!(stop, StopReason::Budget);
+    }
+
     fn enter(&mut self, frame: &Frame, pointer: Option<usize>) {
         self.cpu.eip = CODE;
         self.cpu.set_flags_image(frame.flags as u32);

@@ -2,6 +2,7 @@
 //! flags, memory, exceptions.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
+mod directed;
 mod encode;
 mod guest;
 #[path = "../float_vs_host/operands.rs"]

@@ -110,6 +110,11 @@ pub(crate) fn normalize(f: &mut Frame) {
     f.flags &= 0x8d5;
 }
 
+/// Nothing differs.
+pub(crate) fn same(a: &Frame, b: &Frame) -> bool {
+    a.fx == b.fx && a.gpr == b.gpr && a.flags == b.flags && a.memory == b.memory && a.trapped == b.trapped
+}
+
 /// What differs, in words.
 pub(crate) fn differences(host: &Frame, guest: &Frame) -> Vec<String> {
     let mut out = Vec::new();
