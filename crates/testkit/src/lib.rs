@@ -4,5 +4,7 @@ pub mod flat;
 #[cfg(target_arch = "x86_64")]
 pub mod host_fpu;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod host_runner;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod host_sse_trap;
 pub mod vectors;

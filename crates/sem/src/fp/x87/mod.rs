@@ -248,7 +248,7 @@ impl X87 {
             Op::Cos => unary::partial(fpu, float::x87::cos),
             Op::SinCos => unary::pushing(fpu, float::x87::sin_cos),
             Op::Tan => unary::pushing(fpu, float::x87::tan),
-            Op::Extract => unary::pushing(fpu, |env, x| Some(float::x87::extract(env, x))),
+            Op::Extract => unary::pair(fpu, |env, x| Some(float::x87::extract(env, x))),
             Op::IncrementTop => registers::turn(fpu, 1),
             Op::DecrementTop => registers::turn(fpu, 7),
             Op::Free => registers::free(fpu, self.i),

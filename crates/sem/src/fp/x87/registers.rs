@@ -5,14 +5,12 @@ use super::stack::{self, C0, C1, C2, C3, Outcome};
 use cpu::Fpu;
 use float::{Class, F80, Round, constant};
 
-/// FLD ST(i).
+/// FLD ST(i). An empty register is found before a full stack.
 #[inline(always)]
 pub(super) fn load(fpu: &mut Fpu, i: u8) -> Outcome {
-    if !stack::is_empty(fpu, 7) {
-        return stack::fault_with(fpu, true, |fpu| stack::push(fpu, F80::DEFAULT_NAN));
-    }
-    if stack::is_empty(fpu, i) {
-        return stack::fault_with(fpu, false, |fpu| stack::push(fpu, F80::DEFAULT_NAN));
+    let (under, over) = (stack::is_empty(fpu, i), !stack::is_empty(fpu, 7));
+    if under || over {
+        return stack::fault_with(fpu, !under, |fpu| stack::push(fpu, F80::DEFAULT_NAN));
     }
     let v = stack::get(fpu, i);
     stack::clear_c1(fpu);
@@ -53,14 +51,13 @@ pub(super) fn store(fpu: &mut Fpu, i: u8) -> Outcome {
     Outcome::Done
 }
 
-/// FSTPNCE ST(i): moves an empty ST(0) as well, tag and all.
+/// FSTPNCE ST(i): an empty ST(0) is not moved.
 #[inline(always)]
 pub(super) fn store_unchecked(fpu: &mut Fpu, i: u8) -> Outcome {
-    let (v, empty) = (stack::get(fpu, 0), stack::is_empty(fpu, 0));
     stack::clear_c1(fpu);
-    stack::put(fpu, i, v);
-    if empty {
-        fpu.occupied &= !(1 << stack::physical(fpu, i));
+    if !stack::is_empty(fpu, 0) {
+        let v = stack::get(fpu, 0);
+        stack::put(fpu, i, v);
     }
     Outcome::Done
 }
@@ -90,21 +87,16 @@ fn swap(fpu: &mut Fpu, i: u8) {
     fpu.exponent.swap(a, b);
 }
 
-/// FCMOVcc: an empty register counts even if nothing is to be moved.
+/// FCMOVcc: an empty register counts even if nothing is to be moved. C1 stays otherwise.
 #[inline(always)]
 pub(super) fn move_if(fpu: &mut Fpu, i: u8, condition: bool) -> Outcome {
     if stack::is_empty(fpu, 0) || stack::is_empty(fpu, i) {
-        return stack::fault_with(fpu, false, |fpu| {
-            if condition {
-                stack::put(fpu, 0, F80::DEFAULT_NAN);
-            }
-        });
+        return stack::fault_with(fpu, false, |fpu| stack::put(fpu, 0, F80::DEFAULT_NAN));
     }
     if condition {
         let v = stack::get(fpu, i);
         stack::put(fpu, 0, v);
     }
-    stack::clear_c1(fpu);
     Outcome::Done
 }
 
@@ -150,6 +142,7 @@ pub(super) fn turn(fpu: &mut Fpu, n: u16) -> Outcome {
 #[inline(always)]
 pub(super) fn free(fpu: &mut Fpu, i: u8) -> Outcome {
     fpu.occupied &= !(1 << stack::physical(fpu, i));
+    stack::clear_c1(fpu);
     Outcome::Done
 }
 
