@@ -76,9 +76,15 @@ pub(crate) fn decode_with(bytes: &[u8], size: CodeSize, model: CpuModel) -> Resu
 
 /// A repeat prefix that later chips made part of an opcode (TZCNT, LZCNT, PAUSE, ENDBR) is
 /// ignored by those before them, which execute the instruction without it.
-fn without_repeat(bytes: &[u8], i: &Instruction, size: CodeSize, model: CpuModel) -> Result<Insn, DecodeError> {
+fn without_repeat(
+    bytes: &[u8],
+    i: &Instruction,
+    size: CodeSize,
+    model: CpuModel,
+) -> Result<Insn, DecodeError> {
     use iced_x86::Mnemonic as M;
-    let later = matches!(i.mnemonic(), M::Tzcnt | M::Lzcnt | M::Pause | M::Endbr32 | M::Endbr64 | M::Wbnoinvd);
+    let later =
+        matches!(i.mnemonic(), M::Tzcnt | M::Lzcnt | M::Pause | M::Endbr32 | M::Endbr64 | M::Wbnoinvd);
     let at = bytes.iter().take(i.len()).position(|&b| b == 0xf3).filter(|_| later);
     let Some(at) = at else { return Err(DecodeError::Undefined) };
     let mut rest = [0u8; MAX_LENGTH];

@@ -91,7 +91,9 @@ fn instruction(r: &mut Random, out: &mut Vec<u8>) {
         }
         let op = r.bits() as u8;
         // returns and indirect jumps leave the code, and REP changes what BSF and BSR are
-        if !escape && matches!(op, 0xc2 | 0xc3) || escape && matches!(op, 0xbc | 0xbd) && bytes[0] != 0x0f && bytes[0] != 0x66 {
+        if !escape && matches!(op, 0xc2 | 0xc3)
+            || escape && matches!(op, 0xbc | 0xbd) && bytes[0] != 0x0f && bytes[0] != 0x66
+        {
             continue;
         }
         bytes.push(op);
@@ -103,13 +105,14 @@ fn instruction(r: &mut Random, out: &mut Vec<u8>) {
         bytes.truncate(usize::from(insn.len));
         use isa::Mnemonic as M;
         let code = insn.code;
-        let loops = matches!(code.mnemonic(), M::Jmp | M::Call | M::Jecxz | M::Jcxz | M::Loop | M::Loope | M::Loopne);
+        let loops =
+            matches!(code.mnemonic(), M::Jmp | M::Call | M::Jecxz | M::Jcxz | M::Loop | M::Loope | M::Loopne);
         if code.is_jcc_short() || code.is_jcc_near() || loops {
             if insn.kind[0] != cpu::Kind::Imm || bytes[0] == 0x66 {
                 continue;
             }
             // over the INC EAX behind it
-            let size = if bytes[bytes.len() - 4..].len() == 4 && (code.is_jcc_near() || matches!(op, 0xe8 | 0xe9)) { 4 } else { 1 };
+            let size = if code.is_jcc_near() || !escape && matches!(op, 0xe8 | 0xe9) { 4 } else { 1 };
             let at = bytes.len() - size;
             bytes[at..].fill(0);
             bytes[at] = 1;
@@ -130,7 +133,8 @@ fn operand_bytes(r: &mut Random, bytes: &mut Vec<u8>) {
         if modrm & 7 == 4 {
             bytes.push(r.bits() as u8 & 7 | 0x20);
         }
-        let displacement = if absolute { DATA + r.below(AREA as u32) } else { r.below(256).wrapping_sub(128) };
+        let displacement =
+            if absolute { DATA + r.below(AREA as u32) } else { r.below(256).wrapping_sub(128) };
         bytes.extend_from_slice(&displacement.to_le_bytes());
     } else {
         if modrm & 7 == 4 && modrm < 0xc0 {
@@ -159,10 +163,28 @@ pub fn case(r: &mut Random, longest: u32) -> Case {
         let pointer = DATA + r.below(AREA as u32);
         *g = match n {
             4 => STACK + 0x1000 + (r.below(0x400) & !3),
-            0 => if r.once_in(2) { r.below(256) } else { r.value() },
-            1 => if r.once_in(2) { r.below(40) } else { r.value() },
+            0 => {
+                if r.once_in(2) {
+                    r.below(256)
+                } else {
+                    r.value()
+                }
+            }
+            1 => {
+                if r.once_in(2) {
+                    r.below(40)
+                } else {
+                    r.value()
+                }
+            }
             2 => r.value(),
-            _ => if r.once_in(4) { r.value() } else { pointer },
+            _ => {
+                if r.once_in(4) {
+                    r.value()
+                } else {
+                    pointer
+                }
+            }
         };
     }
     let flags = r.bits() as u32 & (eflags::ARITHMETIC | eflags::DF) | 0x202;
@@ -187,7 +209,8 @@ impl Pair {
     pub fn new(seed: u64) -> Result<Pair, String> {
         let mut mem = Memory::new(0x23_0000).map_err(|e| e.to_string())?;
         mem.set_kind(0, 0x23_0000, PageKind::Mmio);
-        for (at, len) in [(DONE & !0xfff, 0x1000), (CODE, 0x1000), (DATA, AREA as u32), (STACK, AREA as u32)] {
+        for (at, len) in [(DONE & !0xfff, 0x1000), (CODE, 0x1000), (DATA, AREA as u32), (STACK, AREA as u32)]
+        {
             mem.set_kind(at, len, PageKind::Ram);
         }
         mem.load(DONE, &[0xf4]);
@@ -264,7 +287,9 @@ impl Pair {
                 continue;
             }
             let places = (0..AREA).filter(|&n| ours[n] != theirs[n]).take(4);
-            differences.extend(places.map(|n| format!("[{:x}] {:02x} not {:02x}", at as usize + n, ours[n], theirs[n])));
+            differences.extend(
+                places.map(|n| format!("[{:x}] {:02x} not {:02x}", at as usize + n, ours[n], theirs[n])),
+            );
         }
     }
 }

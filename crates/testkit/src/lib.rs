@@ -3,10 +3,10 @@
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod differ;
 pub mod flat;
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub mod native;
 #[cfg(target_arch = "x86_64")]
 pub mod host_fpu;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod host_sse_trap;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod native;
 pub mod vectors;

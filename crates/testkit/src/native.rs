@@ -255,12 +255,7 @@ impl Native {
             (*context).faulted = 0;
             enter(context);
             let c = &*context;
-            let fault = HostFault {
-                vector: c.vector as u8,
-                code: c.code,
-                address: c.address,
-                eip: c.eip,
-            };
+            let fault = HostFault { vector: c.vector as u8, code: c.code, address: c.address, eip: c.eip };
             (c.registers, (c.faulted != 0).then_some(fault))
         }
     }

@@ -11,9 +11,8 @@ fn integer_code_against_the_host() {}
 #[test]
 fn integer_code_against_the_host() {
     use testkit::differ::{Pair, Random, case, listing};
-    let number = |name: &str, default: u64| {
-        std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
-    };
+    let number =
+        |name: &str, default: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
     let seed = number("RINGER_SEED", 20_030_219);
     let (cases, longest) = (number("RINGER_CASES", 300_000), number("RINGER_LENGTH", 6) as u32);
     println!("RINGER_SEED={seed} RINGER_CASES={cases} RINGER_LENGTH={longest}");
@@ -24,7 +23,11 @@ fn integer_code_against_the_host() {
         let case = case(&mut r, longest);
         if let Some(why) = pair.run(&case) {
             let registers = &case.registers;
-            failures.push(format!("#{n} {}: {why}\n    {:02x?} {registers:x?}", listing(&case.code), case.code));
+            failures.push(format!(
+                "#{n} {}: {why}\n    {:02x?} {registers:x?}",
+                listing(&case.code),
+                case.code
+            ));
         }
         if failures.len() >= number("RINGER_FAILURES", 20) as usize {
             break;
