@@ -59,6 +59,7 @@ pub(crate) fn decode_with(bytes: &[u8], size: CodeSize, model: CpuModel) -> Resu
     let i = decoder.decode();
     match decoder.last_error() {
         DecoderError::None => {}
+        DecoderError::NoMoreBytes if vector_prefix(bytes) => return Err(DecodeError::Undefined),
         DecoderError::NoMoreBytes if bytes.len() < MAX_LENGTH => return Err(DecodeError::Truncated),
         DecoderError::NoMoreBytes => return Err(DecodeError::TooLong),
         _ => return invalid(bytes, decoder.position()),
@@ -92,6 +93,14 @@ fn without_repeat(
     let mut insn = decode_with(&rest[..i.len() - 1], size, model)?;
     insn.len += 1;
     Ok(insn)
+}
+
+/// LES, LDS or BOUND of a register, which are #UD by their second byte: the decoder takes them for
+/// VEX and EVEX and wants more.
+fn vector_prefix(bytes: &[u8]) -> bool {
+    let is_prefix = |b: &u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
+    let mut rest = bytes.iter().skip_while(|b| is_prefix(b));
+    matches!((rest.next(), rest.next()), (Some(0x62 | 0xc4 | 0xc5), Some(0xc0..)))
 }
 
 /// An invalid instruction is #UD, unless prefixes alone fill all fifteen bytes.

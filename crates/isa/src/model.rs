@@ -102,6 +102,15 @@ fn without_lock(bytes: &[u8]) -> ([u8; crate::MAX_LENGTH], usize, usize) {
     (rest, n, dropped)
 }
 
+/// MOV to or from FS, GS or none at all.
+fn names_late_segment(insn: &Insn) -> bool {
+    match insn.code {
+        Code::Mov_rm16_Sreg => insn.reg[1] > crate::seg::DS,
+        Code::Mov_Sreg_rm16 => insn.reg[0] > crate::seg::DS,
+        _ => false,
+    }
+}
+
 /// Counts dropped prefixes in; branch displacements are relative to the first byte.
 fn lengthen(insn: &mut Insn, dropped: usize) {
     use iced_x86::OpCodeOperandKind as K;
@@ -133,6 +142,7 @@ pub(crate) fn decode_286(bytes: &[u8]) -> Result<Insn, DecodeError> {
     };
     match decoded {
         Err(DecodeError::Truncated) if all => Err(DecodeError::TooLong),
+        Ok(insn) if names_late_segment(&insn) => Err(DecodeError::Undefined),
         other => other,
     }
 }

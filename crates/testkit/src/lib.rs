@@ -1,5 +1,7 @@
 //! Oracles and differential runners.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod differ;
 pub mod flat;
 #[cfg(target_arch = "x86_64")]
 pub mod host_fpu;
@@ -7,4 +9,6 @@ pub mod host_fpu;
 pub mod host_runner;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod host_sse_trap;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod native;
 pub mod vectors;

@@ -1,7 +1,6 @@
 //! Single-step vectors captured from an Intel 8086 and a Harris 80C286.
 
-use crate::flat::Flat;
-use cpu::{Activity, CpuModel, Engine, Fault, Segment, State, StopReason, eflags, reg, seg};
+use cpu::{CpuModel, Engine, Segment, State, eflags, reg, seg};
 use flate2::read::GzDecoder;
 use interp::Interpreter;
 use mem::Memory;
@@ -10,11 +9,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use vmm::{Board, Outcome, Vmm};
 
 /// Real mode reaches FFFF:FFFF, 64 KiB less 16 bytes above one megabyte.
 const RAM: u64 = 0x11_0000;
 /// More instructions than any vector runs, a REP iteration counted as one.
 const MOST: u64 = 0x2_0000;
+/// More exits to the dispatcher than any vector has.
+const MOST_TURNS: u32 = 1000;
 
 /// One vector: a line of a file.
 #[derive(Deserialize, Debug)]
@@ -114,6 +116,38 @@ pub fn out_of_place(model: CpuModel, form: &str) -> Option<&'static str> {
 /// The flags that a vector is compared in.
 const FLAGS: u32 = eflags::ARITHMETIC | eflags::TF | eflags::IF | eflags::DF;
 
+/// A board with nothing on it; it ends a run that does not get anywhere, and that of an 8086 after
+/// each instruction, exceptions included.
+struct Bus {
+    turns: std::cell::Cell<u32>,
+    most_turns: u32,
+}
+
+impl Board for Bus {
+    fn port_in(&mut self, _: &mut Memory, _: u64, _: u16, _: u32) -> u32 {
+        u32::MAX
+    }
+    fn port_out(&mut self, _: &mut Memory, _: u64, _: u16, _: u32, _: u32) {}
+    fn mmio_read(&mut self, _: &mut Memory, _: u64, _: u64, _: u32) -> u64 {
+        u64::MAX
+    }
+    fn mmio_write(&mut self, _: &mut Memory, _: u64, _: u64, _: u32, _: u64) {}
+    fn time_stamp(&mut self, now: u64) -> u64 {
+        now
+    }
+    fn interrupt_pending(&self) -> bool {
+        false
+    }
+    fn acknowledge(&mut self) -> Option<u8> {
+        None
+    }
+    fn numeric_error(&mut self) {}
+    fn attention(&self) -> bool {
+        self.turns.set(self.turns.get() + 1);
+        self.turns.get() > self.most_turns
+    }
+}
+
 /// A CPU with memory to run vectors on.
 pub struct Bench {
     model: CpuModel,
@@ -183,48 +217,25 @@ impl Bench {
 
     /// The 286 was stopped by the HLT behind each instruction, the 8086 after the instruction.
     fn execute(&mut self, cpu: &mut State, v: &Vector) -> Result<(), String> {
-        let mut flat = Flat::default();
+        let mut vmm = Vmm::new(Bus { turns: Default::default(), most_turns: MOST_TURNS });
+        vmm.synchronise(cpu, &mut self.mem);
         let start = cpu.eip;
+        let single = self.model == CpuModel::I8086;
         let repeats = repeated_string(&v.bytes);
-        let mut faults = 0;
-        while cpu.retired < MOST && faults < 4 {
-            let until = if self.model == CpuModel::I8086 { cpu.retired + 1 } else { MOST };
-            let stop = self.engine.run(cpu, &mut self.mem, &mut flat, until);
-            if let Some(code) = flat.refused {
-                return Err(format!("not run: {code:?}"));
-            }
-            match stop {
-                StopReason::Fault(f) => {
-                    faults += 1;
-                    self.deliver(cpu, f);
+        while cpu.retired < MOST {
+            // an exception is not a retired instruction, but an end as well
+            vmm.board.turns.set(if single && !repeats { MOST_TURNS - 1 } else { 0 });
+            let until = if single { cpu.retired + 1 } else { MOST };
+            match vmm.run(cpu, &mut self.mem, &mut self.engine, until) {
+                Outcome::Halted => return Ok(()),
+                Outcome::Budget | Outcome::Attention if single && !(repeats && cpu.eip == start) => {
+                    return Ok(());
                 }
-                StopReason::Budget | StopReason::Leave if cpu.activity == Activity::Halted => return Ok(()),
-                _ if self.model != CpuModel::I8086 => continue,
-                _ => {}
-            }
-            if self.model == CpuModel::I8086 && !(repeats && cpu.eip == start) {
-                return Ok(());
+                Outcome::Budget => {}
+                other => return Err(format!("ends with {other:?}")),
             }
         }
         Err("does not end".to_owned())
-    }
-
-    fn deliver(&mut self, cpu: &mut State, f: Fault) {
-        let flags = cpu.flags_image() | if self.model == CpuModel::I8086 { 0xf000 } else { 0 };
-        for v in [flags, u32::from(cpu.segment(seg::CS).selector), cpu.eip] {
-            let sp = cpu.r16(reg::SP).wrapping_sub(2);
-            cpu.set_r16(reg::SP, sp);
-            let base = cpu.segment(seg::SS).base;
-            for (n, b) in (v as u16).to_le_bytes().iter().enumerate() {
-                let at = base.wrapping_add(u32::from(sp.wrapping_add(n as u16))) & cpu.a20_mask;
-                self.mem.write_physical(u64::from(at), &[*b]);
-            }
-        }
-        let mut vector = [0; 4];
-        self.mem.read_physical(u64::from(f.vector) * 4, &mut vector);
-        cpu.eip = u32::from(u16::from_le_bytes([vector[0], vector[1]]));
-        cpu.seg[usize::from(seg::CS)] = Segment::real(u16::from_le_bytes([vector[2], vector[3]]), 0);
-        cpu.eflags &= !(eflags::IF | eflags::TF);
     }
 
     fn differences(&mut self, cpu: &State, v: &Vector, unknown: u32) -> Vec<String> {
@@ -307,7 +318,7 @@ fn repeated_string(bytes: &str) -> bool {
 }
 
 /// The flags that differ, each with ours and theirs.
-fn flag_names(ours: u32, theirs: u32) -> String {
+pub(crate) fn flag_names(ours: u32, theirs: u32) -> String {
     let names = [("C", 0), ("P", 2), ("A", 4), ("Z", 6), ("S", 7), ("T", 8), ("I", 9), ("D", 10), ("O", 11)];
     let differ = names.iter().filter(|(_, n)| (ours ^ theirs) >> n & 1 != 0);
     differ

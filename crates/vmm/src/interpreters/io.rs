@@ -2,7 +2,7 @@
 
 use super::operand::{linear, read_memory};
 use crate::{Atom, Privilege, System};
-use cpu::{Fault, Flow, Insn, Kind, eflags, reg, seg};
+use cpu::{CpuModel, Fault, Flow, Insn, Kind, eflags, reg, seg};
 use isa::OpCodeOperandKind;
 
 /// Whether the program may use `size` ports from `port`.
@@ -117,6 +117,20 @@ pub fn outs<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
     })
 }
 
+/// The 80286 has already moved the index register when a string element faults, and counted ahead
+/// of a write (as in `sem::strings`).
+fn left_by_286<S: System>(s: &mut S, insn: &Insn, index: u8, delta: u32) {
+    if s.state().model != CpuModel::I286 {
+        return;
+    }
+    let cpu = s.state_mut();
+    cpu.set_r16(index, cpu.r16(index).wrapping_add(delta as u16));
+    if insn.prefix.repeated() {
+        let counted = if index == reg::DI { 2 } else { 1 };
+        cpu.set_r16(reg::CX, cpu.r16(reg::CX).wrapping_sub(counted));
+    }
+}
+
 /// Repeats a step as the prefixes say; each iteration counts as one instruction retired. Ends
 /// early, to be restarted, where the dispatcher is wanted.
 fn repeat<S: System>(
@@ -130,7 +144,7 @@ fn repeat<S: System>(
     let delta = if s.state().eflags & eflags::DF != 0 { size.wrapping_neg() } else { size };
     if !insn.prefix.repeated() {
         let at = s.state().r32(index) & mask;
-        step(s, at)?;
+        step(s, at).inspect_err(|_| left_by_286(s, insn, index, delta))?;
         set_masked(s, index, at.wrapping_add(delta), mask);
         return Ok(Flow::Continue);
     }
@@ -148,7 +162,7 @@ fn repeat<S: System>(
         let at = s.state().r32(index) & mask;
         // the first iteration is counted as the instruction itself
         s.state_mut().retired += u64::from(done > 0);
-        if let Err(fault) = step(s, at) {
+        if let Err(fault) = step(s, at).inspect_err(|_| left_by_286(s, insn, index, delta)) {
             return Err(fault);
         }
         set_masked(s, index, at.wrapping_add(delta), mask);

@@ -18,7 +18,7 @@ pub fn linear<S: System>(s: &mut S, segment: u8, offset: u32, size: u32, write: 
     if s.ask(Atom::LimitCovers, descriptor.permits(offset, size, write)) {
         Ok(descriptor.base.wrapping_add(offset))
     } else {
-        Err(Fault::limit(segment))
+        Err(s.state().limit_fault(segment))
     }
 }
 

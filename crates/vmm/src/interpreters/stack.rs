@@ -42,7 +42,8 @@ impl Stack {
         if s.ask(Atom::LimitCovers, self.segment.permits(pointer, size, write)) {
             Ok(self.segment.base.wrapping_add(pointer))
         } else {
-            Err(Fault::ss(self.code))
+            let real_286 = s.state().limit_fault(seg::SS) == Fault::GP0;
+            Err(if real_286 { Fault::GP0 } else { Fault::ss(self.code) })
         }
     }
 

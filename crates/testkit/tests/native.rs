@@ -1,0 +1,37 @@
+//! Random 32-bit user code, the host CPU against the interpreter.
+//!
+//! `RINGER_SEED` and `RINGER_CASES` choose the tests, `RINGER_LENGTH` the most instructions each.
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+#[test]
+#[ignore = "skipped: the oracle is an x86-64 Linux host, and this is none"]
+fn integer_code_against_the_host() {}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+fn integer_code_against_the_host() {
+    use testkit::differ::{Pair, Random, case, listing};
+    let number =
+        |name: &str, default: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+    let seed = number("RINGER_SEED", 20_030_219);
+    let (cases, longest) = (number("RINGER_CASES", 300_000), number("RINGER_LENGTH", 6) as u32);
+    println!("RINGER_SEED={seed} RINGER_CASES={cases} RINGER_LENGTH={longest}");
+    let mut pair = Pair::new(seed).expect("the host runs 32-bit code");
+    let mut r = Random::new(seed);
+    let mut failures = Vec::new();
+    for n in 0..cases {
+        let case = case(&mut r, longest);
+        if let Some(why) = pair.run(&case) {
+            let registers = &case.registers;
+            failures.push(format!(
+                "#{n} {}: {why}\n    {:02x?} {registers:x?}",
+                listing(&case.code),
+                case.code
+            ));
+        }
+        if failures.len() >= number("RINGER_FAILURES", 20) as usize {
+            break;
+        }
+    }
+    assert!(failures.is_empty(), "seed {seed}:\n{}", failures.join("\n"));
+}
