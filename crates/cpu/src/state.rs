@@ -162,8 +162,8 @@ pub struct State {
     pub shadow: InterruptShadow,
     /// See `shadow`.
     pub shadow_until: u64,
-    /// ES, CS, SS, DS, FS, GS.
-    pub seg: [Segment; 6],
+    /// ES, CS, SS, DS, FS, GS; the last two are padding that makes the index a mask.
+    pub seg: [Segment; 8],
     /// LDTR.
     pub ldtr: Segment,
     /// TR.
@@ -222,7 +222,7 @@ impl State {
             activity: Activity::Running,
             shadow: InterruptShadow::None,
             shadow_until: 0,
-            seg: [Segment::real(0, 0); 6],
+            seg: [Segment::real(0, 0); 8],
             ldtr: Segment { limit: 0xffff, rights: 0x82, ..Segment::default() },
             tr: Segment { limit: 0xffff, rights: 0x8b, ..Segment::default() },
             gdtr: DescriptorTable { base: 0, limit: 0xffff },
@@ -274,7 +274,7 @@ impl State {
     /// A segment register by its number ([`seg`]).
     #[inline(always)]
     pub fn segment(&self, n: u8) -> &Segment {
-        &self.seg[usize::from(n).min(5)]
+        &self.seg[usize::from(n & 7)]
     }
 
     /// The low 32 bits of a general register.

@@ -5,7 +5,7 @@ use cpu::{CodeSize, Fault, Flow, Insn, Monitor, State};
 use isa::{CpuModel, DecodeError, MAX_LENGTH, Routine, decode, routine};
 use mem::{Memory, PAGE};
 use sem::Body;
-use sem::shape::{Kinds, Picker};
+use sem::shape::{Dynamic, Kinds, Picker};
 use std::marker::PhantomData;
 
 /// Executes one decoded instruction.
@@ -46,20 +46,28 @@ impl Picker for ToHandler {
     }
 }
 
+/// The fast reading first where the operands' kinds are known; what it cannot do is done again,
+/// from the start, by the complete one.
 fn innocuous<B: Body, K: Kinds>(
     cpu: &mut State,
     mem: &mut Memory,
     monitor: &mut dyn Monitor,
     op: &Op,
 ) -> Status {
-    let mut e = Eval::<K> { cpu, mem, monitor, op, kinds: PhantomData };
-    B::run(&mut e)?;
-    let registers_only =
-        matches!(K::OP0, Some(cpu::Kind::Reg)) && !matches!(K::OP1, Some(cpu::Kind::Mem) | None);
-    if !registers_only && e.cpu.leave {
-        return Err(Stop::Done);
+    if K::OP0.is_none() {
+        return complete::<B>(cpu, mem, monitor, op);
     }
-    Ok(())
+    match B::run(&mut Eval::<K, true> { cpu, mem, monitor, op, kinds: PhantomData }) {
+        Err(Stop::Slow) => complete::<B>(cpu, mem, monitor, op),
+        status => status,
+    }
+}
+
+#[inline(never)]
+fn complete<B: Body>(cpu: &mut State, mem: &mut Memory, monitor: &mut dyn Monitor, op: &Op) -> Status {
+    let mut e = Eval::<Dynamic, false> { cpu, mem, monitor, op, kinds: PhantomData };
+    B::run(&mut e)?;
+    if e.cpu.leave { Err(Stop::Done) } else { Ok(()) }
 }
 
 /// Hands a sensitive instruction to the monitor, and goes on in the block where it left all

@@ -18,6 +18,8 @@ pub(crate) enum Stop {
     Again,
     /// It is complete, and the dispatcher is wanted.
     Done,
+    /// The fast reading does not do; nothing has changed.
+    Slow,
     /// The monitor has put EIP and the retired count where they belong.
     Elsewhere,
 }
@@ -43,7 +45,9 @@ pub(crate) enum Place {
     Wrapped(u32, u32),
 }
 
-pub(crate) struct Eval<'a, K> {
+/// One reading of an instruction. With `FAST`, whatever is not plain memory within its limits
+/// stops with [`Stop::Slow`], before anything has changed; the routine then makes no calls.
+pub(crate) struct Eval<'a, K, const FAST: bool> {
     pub(crate) cpu: &'a mut State,
     pub(crate) mem: &'a mut Memory,
     pub(crate) monitor: &'a mut dyn Monitor,
@@ -51,7 +55,7 @@ pub(crate) struct Eval<'a, K> {
     pub(crate) kinds: PhantomData<K>,
 }
 
-impl<K: Kinds> Eval<'_, K> {
+impl<K: Kinds, const FAST: bool> Eval<'_, K, FAST> {
     #[inline(always)]
     fn kind(&self, n: usize) -> Kind {
         let fixed = match n {
@@ -82,6 +86,9 @@ impl<K: Kinds> Eval<'_, K> {
         if flat {
             return Ok(offset);
         }
+        if FAST && !s.permits(offset, size, write) {
+            return Err(Stop::Slow);
+        }
         if !s.permits(offset, size, write) {
             return Err(Stop::fault(self.cpu.limit_fault(segment)));
         }
@@ -92,12 +99,14 @@ impl<K: Kinds> Eval<'_, K> {
     fn locate(&mut self, segment: u8, offset: u32, size: u32, write: bool) -> Result<Place, Stop> {
         let linear = match self.linear(segment, offset, size, write) {
             Ok(l) => l,
+            Err(stop) if FAST => return Err(stop),
             Err(stop) => return self.wrapped(segment, offset, size).ok_or(stop),
         };
         let found =
             if write { self.mem.lookup_write(linear, size) } else { self.mem.lookup_read(linear, size) };
         match found {
             Some(at) => Ok(Place::Host(at)),
+            None if FAST => Err(Stop::Slow),
             None => self.probe(linear, size, write),
         }
     }
@@ -166,7 +175,7 @@ impl<K: Kinds> Eval<'_, K> {
     }
 }
 
-impl<K: Kinds> Emit for Eval<'_, K> {
+impl<K: Kinds, const FAST: bool> Emit for Eval<'_, K, FAST> {
     type Val = u64;
     type Wide = u128;
     type Place = Place;
@@ -325,6 +334,8 @@ impl<K: Kinds> Emit for Eval<'_, K> {
             Place::Reg(r) => self.reg(w, r),
             Place::Imm => u64::from(self.op.insn.imm) & w.mask(),
             Place::Host(at) => self.host_value(at, w),
+            // no such place is made then
+            _ if FAST => 0,
             Place::Slow(linear) => self.slow_read(linear, w.bytes()),
             Place::Wrapped(a, b) => self.slow_read(a, 1) | self.slow_read(b, 1) << 8,
         }
@@ -340,6 +351,7 @@ impl<K: Kinds> Emit for Eval<'_, K> {
                 B32 => self.mem.write(at, (v as u32).to_le_bytes()),
                 B64 => self.mem.write(at, v.to_le_bytes()),
             },
+            _ if FAST => {}
             Place::Slow(linear) => self.slow_write(linear, w.bytes(), v),
             Place::Wrapped(a, b) => {
                 self.slow_write(a, 1, v & 0xff);
@@ -478,7 +490,7 @@ impl<K: Kinds> Emit for Eval<'_, K> {
     #[inline(always)]
     fn check_target(&mut self, offset: u64) -> Result<(), Stop> {
         if offset as u32 > self.cpu.segment(cpu::seg::CS).limit {
-            return Err(Stop::fault(Fault::GP0));
+            return Err(if FAST { Stop::Slow } else { Stop::fault(Fault::GP0) });
         }
         Ok(())
     }
@@ -498,7 +510,11 @@ impl<K: Kinds> Emit for Eval<'_, K> {
     }
     #[inline(always)]
     fn trap_if(&mut self, c: u64, fault: Fault) -> Result<(), Stop> {
-        if c != 0 { Err(Stop::fault(fault)) } else { Ok(()) }
+        match c {
+            0 => Ok(()),
+            _ if FAST => Err(Stop::Slow),
+            _ => Err(Stop::fault(fault)),
+        }
     }
     fn guard(&mut self, unit: Guard) -> Result<(), Stop> {
         let (c0, c4) = (self.cpu.cr0, self.cpu.cr4);

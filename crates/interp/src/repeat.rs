@@ -10,11 +10,11 @@ use sem::{Bulk, Emit};
 
 /// Repeats `step` while the count lasts; CMPS and SCAS also while ZF is as the prefix says.
 /// Each iteration counts as one instruction retired.
-pub(crate) fn repeat<'a, K: Kinds>(
-    e: &mut Eval<'a, K>,
+pub(crate) fn repeat<'a, K: Kinds, const FAST: bool>(
+    e: &mut Eval<'a, K, FAST>,
     bulk: Bulk,
     w: Width,
-    mut step: impl FnMut(&mut Eval<'a, K>) -> Result<(), Stop>,
+    mut step: impl FnMut(&mut Eval<'a, K, FAST>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let cw = if e.op.insn.addr32 { B32 } else { B16 };
     let wants_equal = e.op.insn.prefix.has(Prefix::REP);
@@ -51,15 +51,15 @@ pub(crate) fn repeat<'a, K: Kinds>(
 
 /// Does as many iterations at once as lie in one page and leave nothing to decide; returns
 /// their number. Upwards only, and never the last of a comparison, whose flags show.
-fn skip<K: Kinds>(e: &mut Eval<'_, K>, bulk: Bulk, w: Width, most: u64, wants_equal: bool) -> u64 {
+fn skip<K: Kinds, const FAST: bool>(e: &mut Eval<'_, K, FAST>, bulk: Bulk, w: Width, most: u64, wants_equal: bool) -> u64 {
     if most < 2 || e.cpu.eflags & eflags::DF != 0 {
         return 0;
     }
     let size = u64::from(w.bytes());
     let (source_seg, mask) = (e.op.insn.seg, e.op.insn.addr_mask());
     let (si, di) = (e.cpu.r32(reg::SI) & mask, e.cpu.r32(reg::DI) & mask);
-    let in_source = |e: &mut Eval<'_, K>| run(e, source_seg, si, size, most, false);
-    let in_destination = |e: &mut Eval<'_, K>, write| run(e, seg::ES, di, size, most, write);
+    let in_source = |e: &mut Eval<'_, K, FAST>| run(e, source_seg, si, size, most, false);
+    let in_destination = |e: &mut Eval<'_, K, FAST>, write| run(e, seg::ES, di, size, most, write);
     let n = match bulk {
         Bulk::Move => in_source(e).min(in_destination(e, true)),
         Bulk::Store => in_destination(e, true),
@@ -99,14 +99,14 @@ fn skip<K: Kinds>(e: &mut Eval<'_, K>, bulk: Bulk, w: Width, most: u64, wants_eq
     n
 }
 
-fn forward<K: Kinds>(e: &mut Eval<'_, K>, iw: Width, r: u8, bytes: u64) {
+fn forward<K: Kinds, const FAST: bool>(e: &mut Eval<'_, K, FAST>, iw: Width, r: u8, bytes: u64) {
     let v = e.reg(iw, r);
     let v = e.add(iw, v, bytes);
     e.set_reg(iw, r, v);
 }
 
 /// Elements from `offset` that lie in its page, the segment and the address size.
-fn run<K: Kinds>(e: &mut Eval<'_, K>, segment: u8, offset: u32, size: u64, most: u64, write: bool) -> u64 {
+fn run<K: Kinds, const FAST: bool>(e: &mut Eval<'_, K, FAST>, segment: u8, offset: u32, size: u64, most: u64, write: bool) -> u64 {
     let s = *e.cpu.segment(segment);
     let linear = s.base.wrapping_add(offset);
     let in_page = u64::from(PAGE - linear % PAGE) / size;

@@ -200,7 +200,7 @@ fn stopped(stop: Stop, op: &Op, start: u32, cpu: &mut State) -> StopReason {
             cpu.eip = this;
             cpu.retired += u64::from(op.index);
         }
-        Stop::Done => {
+        Stop::Done | Stop::Slow => {
             if !op.branches {
                 cpu.eip = this.wrapping_add(u32::from(op.insn.len));
             }

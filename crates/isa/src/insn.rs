@@ -90,6 +90,8 @@ pub struct Insn {
     pub seg: u8,
     /// Effective addresses and string counters are 32 bits wide, else 16.
     pub addr32: bool,
+    /// The mask that effective addresses are cut with: FFFFh, or all ones.
+    mask: u32,
     /// The operand size is 32 bits, else 16, where the form alone does not say it.
     pub op32: bool,
     /// Displacement of the memory operand.
@@ -127,6 +129,7 @@ impl Insn {
             scale: 0,
             seg: seg::DS,
             addr32: false,
+            mask: 0xffff,
             op32: false,
             disp: 0,
             imm: 0,
@@ -226,12 +229,13 @@ impl Insn {
         }
         self.op32 = op;
         self.addr32 = addr;
+        self.mask = if addr { u32::MAX } else { 0xffff };
     }
 
     /// The mask of effective addresses.
     #[inline(always)]
     pub fn addr_mask(&self) -> u32 {
-        if self.addr32 { u32::MAX } else { 0xffff }
+        self.mask
     }
 }
 

@@ -34,7 +34,7 @@ fn registers(h: &mut Fnv, cpu: &State) {
     h.write_u64(cpu.retired);
     h.write_u8(cpu.cpl);
     h.write_u8(cpu.activity as u8);
-    for s in cpu.seg.iter().chain([&cpu.ldtr, &cpu.tr]) {
+    for s in cpu.seg[..6].iter().chain([&cpu.ldtr, &cpu.tr]) {
         h.write_u32(s.base);
         h.write_u32(s.limit);
         h.write_u16(s.rights);

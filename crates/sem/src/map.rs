@@ -3,7 +3,7 @@
 
 use crate::alu::Op;
 use crate::bits::BitOp;
-use crate::shape::{Any, Immediate, One, Picker, Shape, Two};
+use crate::shape::{Any, Immediate, Nullary, One, Picker, Shape, Two};
 use crate::shifts::Shift;
 use crate::{Emit, alu, bcd, bits, control, moves, muldiv, shifts, stack, strings};
 use cpu::Width::{B8, B16, B32};
@@ -83,14 +83,14 @@ bodies! {
     Cmpxchg: Any = |e, w| alu::cmpxchg(e, w);
     Cmpxchg8b: Any = |e| alu::cmpxchg8b(e);
     Bswap: One = |e, w| alu::bswap(e, w);
-    Clc: Any = |e| alu::set_carry(e, false);
-    Stc: Any = |e| alu::set_carry(e, true);
+    Clc: Nullary = |e| alu::set_carry(e, false);
+    Stc: Nullary = |e| alu::set_carry(e, true);
     Cmc: Any = |e| alu::cmc(e);
     Lahf: Any = |e| alu::lahf(e);
     Sahf: Any = |e| alu::sahf(e);
-    Cbw: Any = |e| alu::extend_accumulator(e, B8, B16);
-    Cwde: Any = |e| alu::extend_accumulator(e, B16, B32);
-    SpreadSign: Any = |e, w| alu::spread_sign(e, w);
+    Cbw: Nullary = |e| alu::extend_accumulator(e, B8, B16);
+    Cwde: Nullary = |e| alu::extend_accumulator(e, B16, B32);
+    SpreadSign: Nullary = |e, w| alu::spread_sign(e, w);
     Daa: Any = |e| bcd::daa_das(e, false);
     Das: Any = |e| bcd::daa_das(e, true);
     Aaa: Any = |e| bcd::aaa_aas(e, false);
@@ -114,7 +114,7 @@ bodies! {
     Lea: Two = |e, w| moves::lea(e, w);
     Xlat: Any = |e| moves::xlat(e);
     Nothing: Any = |e| moves::nothing(e);
-    Cld: Any = |e| moves::set_direction(e, false);
+    Cld: Nullary = |e| moves::set_direction(e, false);
     Std: Any = |e| moves::set_direction(e, true);
     Mul: One = |e, w| muldiv::mul(e, w, false);
     Imul1: One = |e, w| muldiv::mul(e, w, true);
@@ -137,12 +137,12 @@ bodies! {
     Pusha: Any = |e, w| stack::pusha(e, w);
     Popa: Any = |e, w| stack::popa(e, w);
     Enter: Any = |e, w| stack::enter(e, w);
-    Leave: Any = |e, w| stack::leave(e, w);
+    Leave: Nullary = |e, w| stack::leave(e, w);
     JmpNear: Immediate = |e, w| control::jmp(e, w);
     CallNear: Immediate = |e, w| control::call(e, w);
     JmpIndirect: One = |e, w| control::jmp(e, w);
     CallIndirect: One = |e, w| control::call(e, w);
-    RetNear: Any = |e, w| control::ret(e, w);
+    RetNear: Immediate = |e, w| control::ret(e, w);
     Jcxz: Any = |e, w| control::jcxz(e, w);
     Loop: Any = |e, w| control::loop_(e, None, w);
     Loope: Any = |e, w| control::loop_(e, Some(true), w);

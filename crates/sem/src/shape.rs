@@ -31,6 +31,8 @@ kinds! {
     MemImm = Some(Kind::Mem), Some(Kind::Imm);
     /// An immediate alone.
     ImmOnly = Some(Kind::Imm), Some(Kind::None);
+    /// None.
+    NoOperand = Some(Kind::None), Some(Kind::None);
     /// Whatever the instruction has.
     Dynamic = None, None;
 }
@@ -55,12 +57,15 @@ pub struct Two;
 /// One operand, register or memory, or with a count.
 #[derive(Debug)]
 pub struct One;
-/// A branch or push of an immediate.
+/// A branch or push of an immediate, or none.
 #[derive(Debug)]
 pub struct Immediate;
 /// Vector registers and memory.
 #[derive(Debug)]
 pub struct Vector;
+/// No operands.
+#[derive(Debug)]
+pub struct Nullary;
 /// Too rare for special routines.
 #[derive(Debug)]
 pub struct Any;
@@ -92,8 +97,15 @@ impl Shape for Immediate {
     fn pick<B: Body, P: Picker>(insn: &Insn, p: P) -> P::Out {
         match insn.kind[0] {
             Kind::Imm => p.make::<B, ImmOnly>(),
+            Kind::None => p.make::<B, NoOperand>(),
             _ => p.make::<B, Dynamic>(),
         }
+    }
+}
+
+impl Shape for Nullary {
+    fn pick<B: Body, P: Picker>(_: &Insn, p: P) -> P::Out {
+        p.make::<B, NoOperand>()
     }
 }
 

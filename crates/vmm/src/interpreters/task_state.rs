@@ -145,7 +145,7 @@ pub(super) fn load_segments<S: System>(s: &mut S, image: &Image, ext: u16) -> Re
     s.state_mut().ldtr = ldtr;
     if v86 {
         let segments = image.selectors.map(|selector| Segment::real(selector, 3));
-        s.state_mut().seg = segments;
+        s.state_mut().seg[..6].copy_from_slice(&segments);
         return Ok(());
     }
     let cpl = s.state().cpl;
