@@ -37,25 +37,35 @@ pub struct Segment {
     pub flat_read: bool,
     /// Every offset may be written without a check.
     pub flat_write: bool,
+    /// The last offset that may be read, -1 for none; segments that expand down have none here
+    /// and are checked in full.
+    pub read_last: i64,
+    /// As `read_last`, for writing.
+    pub write_last: i64,
 }
 
 impl Segment {
     /// A segment of real or V86 mode: base 16 times the selector, 64 KiB, with the given DPL.
     pub fn real(selector: u16, dpl: u16) -> Segment {
         let rights = rights::PRESENT | rights::S | rights::WRITABLE | rights::ACCESSED | dpl << 5;
-        Segment { base: u32::from(selector) << 4, limit: 0xffff, rights, selector, ..Segment::default() }
+        let mut s = Segment { base: u32::from(selector) << 4, limit: 0xffff, rights, selector, ..Segment::default() };
+        s.refresh();
+        s
     }
 
     /// A register loaded with a null selector.
     pub fn null(selector: u16) -> Segment {
-        Segment { selector, rights: rights::UNUSABLE, ..Segment::default() }
+        Segment { selector, rights: rights::UNUSABLE, read_last: -1, write_last: -1, ..Segment::default() }
     }
 
-    /// Derives the flat bits. Call after any change of the other fields.
+    /// Derives the flat bits and the last offsets. Call after any change of the other fields.
     pub fn refresh(&mut self) {
         let whole = self.base == 0 && self.limit == u32::MAX && self.usable() && !self.expand_down();
         self.flat_read = whole && self.readable();
         self.flat_write = whole && self.writable();
+        let up = self.usable() && !self.expand_down();
+        let last = |permitted: bool| if up && permitted { i64::from(self.limit) } else { -1 };
+        (self.read_last, self.write_last) = (last(self.readable()), last(self.writable()));
     }
 
     /// Holds a segment (SDM: a null selector gives #GP on use).

@@ -314,12 +314,10 @@ impl State {
         self.seg[usize::from(seg::SS)].big()
     }
 
-    /// What translations of the code at EIP depend on: code size (bit 0), stack size (bit 1),
-    /// protected mode without V86 (bit 2).
+    /// What decoded code at EIP depends on: the code size (bit 0).
     #[inline(always)]
     pub fn key(&self) -> Key {
-        let bit = |b: bool, n: u32| u32::from(b) << n;
-        Key(bit(self.code_size() == CodeSize::Bits32, 0) | bit(self.stack32(), 1) | bit(self.protected(), 2))
+        Key(u32::from(self.seg[usize::from(seg::CS)].rights & crate::rights::BIG != 0))
     }
 
     /// What an access beyond a segment's limit raises. In real mode the 80286 has one vector for

@@ -12,14 +12,19 @@ const JUMPS: usize = 1 << 13;
 /// A guess: the block that a linear address led to last.
 #[derive(Clone, Copy)]
 struct Jump {
-    linear: u32,
-    key: Key,
+    /// Linear address, with the key above it.
+    from: u64,
     entry: u64,
     block: u32,
     serial: u64,
 }
 
-const NO_JUMP: Jump = Jump { linear: 0, key: Key(u32::MAX), entry: 0, block: 0, serial: 0 };
+const NO_JUMP: Jump = Jump { from: u64::MAX, entry: 0, block: 0, serial: 0 };
+
+#[inline(always)]
+fn from(linear: u32, key: Key) -> u64 {
+    u64::from(linear) | u64::from(key.0) << 32
+}
 
 pub(crate) struct Cache {
     blocks: Vec<Block>,
@@ -51,7 +56,7 @@ impl Cache {
     #[inline(always)]
     pub(crate) fn guess(&self, linear: u32, key: Key, entry: u64) -> Option<&Block> {
         let j = &self.jumps[slot(linear)];
-        let hit = j.linear == linear && j.entry == entry && j.key == key;
+        let hit = j.from == from(linear, key) && j.entry == entry;
         let block = self.blocks.get(j.block as usize)?;
         (hit && block.serial == j.serial).then_some(block)
     }
@@ -72,7 +77,7 @@ impl Cache {
             None => self.insert(mem, physical, key, size, model),
         };
         let serial = self.blocks[id as usize].serial;
-        self.jumps[slot(linear)] = Jump { linear, key, entry, block: id, serial };
+        self.jumps[slot(linear)] = Jump { from: from(linear, key), entry, block: id, serial };
     }
 
     fn insert(&mut self, mem: &mut Memory, physical: u32, key: Key, size: CodeSize, model: CpuModel) -> u32 {

@@ -82,15 +82,10 @@ impl<K: Kinds, const FAST: bool> Eval<'_, K, FAST> {
     #[inline(always)]
     fn linear(&self, segment: u8, offset: u32, size: u32, write: bool) -> Result<u32, Stop> {
         let s = self.cpu.segment(segment);
-        let flat = if write { s.flat_write } else { s.flat_read };
-        if flat {
-            return Ok(offset);
-        }
-        if FAST && !s.permits(offset, size, write) {
-            return Err(Stop::Slow);
-        }
-        if !s.permits(offset, size, write) {
-            return Err(Stop::fault(self.cpu.limit_fault(segment)));
+        let last = if write { s.write_last } else { s.read_last };
+        let inside = last - i64::from(offset) >= i64::from(size) - 1;
+        if !inside && (FAST || !s.permits(offset, size, write)) {
+            return Err(if FAST { Stop::Slow } else { Stop::fault(self.cpu.limit_fault(segment)) });
         }
         Ok(s.base.wrapping_add(offset))
     }

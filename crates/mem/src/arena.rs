@@ -5,7 +5,8 @@ use memmap2::MmapMut;
 
 /// The address of guest bytes in the host, taken from a shadow entry.
 ///
-/// It is a number, not a pointer: each use checks that it lies in the arena.
+/// It is a number, not a pointer: each use checks that it lies in the arena, and does nothing
+/// where it does not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HostAddress(pub u64);
 
@@ -47,30 +48,28 @@ impl Arena {
         self.base
     }
 
+    /// The offset of `size` bytes, if they lie in the arena.
     #[inline(always)]
-    fn check(&self, at: HostAddress, size: u64) -> u64 {
+    fn check(&self, at: HostAddress, size: u64) -> Option<usize> {
         let offset = at.0.wrapping_sub(self.base);
-        assert!(offset <= self.len - size.min(self.len), "host address outside guest memory");
-        offset
+        (size <= self.len && offset <= self.len - size).then_some(offset as usize)
     }
 
-    /// Reads a little-endian value.
+    /// Reads bytes; zeroes where the address is not of this arena.
     #[inline(always)]
     pub fn read<const N: usize>(&self, at: HostAddress) -> [u8; N] {
-        let offset = self.check(at, N as u64);
+        let Some(offset) = self.check(at, N as u64) else { return [0; N] };
         // SAFETY: `check` has shown that the N bytes at `offset` lie inside the mapping, which
         // lives as long as `self`; bytes have no invalid values and the copy needs no alignment.
-        unsafe { std::ptr::read_unaligned(self.map.as_ptr().add(offset as usize).cast::<[u8; N]>()) }
+        unsafe { std::ptr::read_unaligned(self.map.as_ptr().add(offset).cast::<[u8; N]>()) }
     }
 
-    /// Writes a little-endian value.
+    /// Writes bytes; does nothing where the address is not of this arena.
     #[inline(always)]
     pub fn write<const N: usize>(&mut self, at: HostAddress, value: [u8; N]) {
-        let offset = self.check(at, N as u64);
+        let Some(offset) = self.check(at, N as u64) else { return };
         // SAFETY: as in `read`; `&mut self` excludes other access from this program.
-        unsafe {
-            std::ptr::write_unaligned(self.map.as_mut_ptr().add(offset as usize).cast::<[u8; N]>(), value)
-        }
+        unsafe { std::ptr::write_unaligned(self.map.as_mut_ptr().add(offset).cast::<[u8; N]>(), value) }
     }
 
     /// The host address of a guest-physical one.
@@ -80,7 +79,7 @@ impl Arena {
 
     /// Copies bytes out.
     pub fn copy_out(&self, at: HostAddress, out: &mut [u8]) {
-        let offset = self.check(at, out.len() as u64) as usize;
+        let Some(offset) = self.check(at, out.len() as u64) else { return };
         // SAFETY: `check` has shown that the range lies inside the mapping, and `out` is memory
         // of this program that cannot overlap it.
         unsafe { std::ptr::copy_nonoverlapping(self.map.as_ptr().add(offset), out.as_mut_ptr(), out.len()) }
@@ -88,7 +87,7 @@ impl Arena {
 
     /// Copies bytes in.
     pub fn copy_in(&mut self, at: HostAddress, bytes: &[u8]) {
-        let offset = self.check(at, bytes.len() as u64) as usize;
+        let Some(offset) = self.check(at, bytes.len() as u64) else { return };
         // SAFETY: as in `copy_out`.
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(offset), bytes.len())
@@ -97,7 +96,7 @@ impl Arena {
 
     /// Copies within the arena as `memmove` does.
     pub fn copy_within(&mut self, from: HostAddress, to: HostAddress, len: u64) {
-        let (from, to) = (self.check(from, len) as usize, self.check(to, len) as usize);
+        let (Some(from), Some(to)) = (self.check(from, len), self.check(to, len)) else { return };
         let base = self.map.as_mut_ptr();
         // SAFETY: `check` has shown that both ranges lie inside the mapping; `copy` allows overlap.
         unsafe { std::ptr::copy(base.add(from), base.add(to), len as usize) }
