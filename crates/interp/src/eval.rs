@@ -113,7 +113,7 @@ impl<K: Kinds, const FAST: bool> Eval<'_, K, FAST> {
             return None;
         }
         let base = self.cpu.segment(segment).base;
-        Some(Place::Wrapped(base + (offset & 0xffff), base + (offset + 1 & 0xffff)))
+        Some(Place::Wrapped(base + (offset & 0xffff), base + ((offset + 1) & 0xffff)))
     }
 
     #[cold]
@@ -471,7 +471,7 @@ impl<K: Kinds, const FAST: bool> Emit for Eval<'_, K, FAST> {
         u64::from(self.cpu.eflags & eflags::DF != 0)
     }
     fn set_direction(&mut self, down: bool) {
-        self.cpu.eflags = self.cpu.eflags & !eflags::DF | u32::from(down) * eflags::DF;
+        self.cpu.eflags = self.cpu.eflags & !eflags::DF | (u32::from(down) * eflags::DF);
     }
 
     #[inline(always)]

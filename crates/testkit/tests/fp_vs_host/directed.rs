@@ -147,6 +147,41 @@ fn last_instruction_pointers() {
     assert_eq!(g.cpu.fpu.opcode, 0x4c9);
 }
 
+/// A memory operand outside of its segment: #GP(0), and nothing has happened.
+#[test]
+fn faults_change_nothing() {
+    use crate::encode::{Choice, encode, forms};
+    let mut g = Guest::new();
+    let mut rng = crate::operands::Rng::new(77);
+    let ds = usize::from(cpu::seg::DS);
+    g.cpu.seg[ds].limit = 0xfff;
+    g.cpu.seg[ds].refresh();
+    let mut count = 0;
+    for code in forms() {
+        let choice = Choice { reg: 1, rm: 2, memory: true, imm: 3 };
+        let Some(e) = encode(code, choice).filter(|_| !format!("{code:?}").starts_with("Prefetch")) else {
+            continue;
+        };
+        g.load(&e.bytes);
+        for _ in 0..20 {
+            let mut before = crate::state::random(&mut rng, crate::state::Kind::X87);
+            before.flags &= 0x8d7;
+            let mut f = before.clone();
+            assert_eq!(g.run(&mut f, Some(if e.by_edi { 5 } else { 0 })), Some(Fault::GP0), "{code:?}");
+            assert_eq!((g.cpu.fpu.ip, g.cpu.fpu.dp), (0, 0), "{code:?}");
+            crate::state::normalize(&mut before);
+            crate::state::normalize(&mut f);
+            assert!(
+                crate::state::same(&before, &f),
+                "{code:?}: {:?}",
+                crate::state::differences(&before, &f)
+            );
+            count += 1;
+        }
+    }
+    println!("faults: {count} cases");
+}
+
 /// MASKMOVDQU with an address size of 16 bits and a segment override; nothing but chosen bytes changes.
 #[test]
 fn masked_store_wraps_with_its_address_size() {

@@ -64,7 +64,7 @@ impl Guest {
         let mut cpu = State::new(CpuModel::N270);
         cpu.cr0 = cr0::PE | cr0::NE | cr0::ET;
         cpu.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
-        cpu.seg = [flat_segment(false); 6];
+        cpu.seg[..6].fill(flat_segment(false));
         cpu.seg[usize::from(cpu::seg::CS)] = flat_segment(true);
         let mem = Memory::new(1 << 20).expect("memory for a guest");
         Guest { cpu, mem, engine: Interpreter::default(), len: 0 }

@@ -5,7 +5,7 @@ use super::bodies::{Size, enter_mmx, low, low32, memory, mmx_or_memory, widen, x
 use crate::{Access, Emit, Guard, Memory16};
 use cpu::Kind;
 use cpu::Width::{B8, B32, B64};
-use cpu::{CpuModel, Fault, Width, reg};
+use cpu::{CpuModel, Fault, reg};
 
 /// MOVAPS, MOVDQU and their like, towards a register.
 #[inline(always)]
@@ -264,22 +264,20 @@ fn masked_place<E: Emit>(e: &mut E, i: u64) -> Result<E::Place, E::Stop> {
     e.memory(segment, at, B8, Access::Write)
 }
 
-/// Writes byte `i` of `v` where its byte of `mask` has the top bit set.
+/// Writes byte `i` of a half to its place, where its byte of `mask` has the top bit set.
 #[inline(always)]
-fn masked_write<E: Emit>(e: &mut E, i: u64, v: E::Val, mask: E::Val) -> Result<(), E::Stop> {
-    let byte_of = |e: &mut E, v: E::Val, more: u64, w: Width| {
+fn masked_write<E: Emit>(e: &mut E, p: E::Place, i: u64, v: E::Val, mask: E::Val) {
+    let byte_of = |e: &mut E, v: E::Val, more: u64| {
         let n = e.imm(B64, (i & 7) * 8 + more);
         let v = e.shr(B64, v, n);
-        e.trunc(B64, w, v)
+        e.trunc(B64, B8, v)
     };
-    let wanted = byte_of(e, mask, 7, B8);
+    let wanted = byte_of(e, mask, 7);
     let one = e.imm(B8, 1);
     let wanted = e.and(B8, wanted, one);
     let wanted = e.zext(B8, B32, wanted);
-    let byte = byte_of(e, v, 0, B8);
-    let p = masked_place(e, i)?;
+    let byte = byte_of(e, v, 0);
     e.when(wanted, |e| e.write(p, B8, byte));
-    Ok(())
 }
 
 /// MASKMOVDQU: every byte must be writable, chosen or not.
@@ -305,12 +303,13 @@ pub(super) fn masked_mmx<E: Emit>(e: &mut E) -> Result<(), E::Stop> {
 
 #[inline(always)]
 fn masked_store<E: Emit>(e: &mut E, bytes: u64, v: E::Wide, mask: E::Wide) -> Result<(), E::Stop> {
-    for i in 0..bytes {
-        masked_place(e, i)?;
+    let mut places = [masked_place(e, 0)?; 16];
+    for i in 1..bytes {
+        places[i as usize] = masked_place(e, i)?;
     }
     for i in 0..bytes {
         let (v, mask) = (e.wide_half(v, i > 7), e.wide_half(mask, i > 7));
-        masked_write(e, i, v, mask)?;
+        masked_write(e, places[i as usize], i, v, mask);
     }
     Ok(())
 }
