@@ -227,6 +227,10 @@ impl Pair {
         self.host.set_code(&case.code);
         let (theirs, their_fault) = self.host.run(&case.registers);
         let ours = self.interpret(case);
+        // an access that wraps past 4 GiB may fault or not (SDM vol. 3A, 5.3)
+        if ours.is_some_and(|(v, _, at, _)| v == vector::PF && at >= 0xffff_fff0) {
+            return None;
+        }
         let mut differences = Vec::new();
         const NAMES: [&str; 8] = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
         for (n, name) in NAMES.iter().enumerate() {
