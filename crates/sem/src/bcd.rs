@@ -87,7 +87,11 @@ pub fn aaa_aas<E: Emit>(e: &mut E, subtract: bool) -> Result<(), E::Stop> {
     let mask = e.imm(B16, 0xff0f);
     let masked = e.and(B16, r, mask);
     e.set_reg(B16, reg::AX, masked);
-    undefined_adjust_flags(e, al, r, adjust, subtract);
+    if e.model() <= cpu::CpuModel::I286 {
+        undefined_adjust_flags(e, al, r, adjust, subtract);
+    } else {
+        word_adjust_flags(e, ax, delta, r, adjust, subtract);
+    }
     Ok(())
 }
 
@@ -103,8 +107,29 @@ fn apart<E: Emit>(e: &mut E, ax: E::Val, adjust: E::Val, subtract: bool) -> E::V
     e.or(B16, low, high)
 }
 
-/// OF, SF, ZF and PF are undefined. The chips (8086, 80286, current AMD) take them from the sum in
-/// AL before the upper digit is cleared.
+/// OF, SF, ZF and PF are undefined. Current AMD chips show those of the 16-bit addition to AX.
+#[inline(always)]
+fn word_adjust_flags<E: Emit>(
+    e: &mut E,
+    ax: E::Val,
+    delta: E::Val,
+    r: E::Val,
+    adjust: E::Val,
+    subtract: bool,
+) {
+    let (x, y) = if subtract {
+        (e.xor(B16, ax, delta), e.xor(B16, ax, r))
+    } else {
+        (e.xor(B16, ax, r), e.xor(B16, delta, r))
+    };
+    let both = e.and(B16, x, y);
+    let n = e.imm(B16, 15);
+    let of = e.shr(B16, both, n);
+    let of = e.zext(B16, B32, of);
+    e.set_flags(Flags::Parts { w: B16, r, cf: adjust, of, af: adjust });
+}
+
+/// The 8086 and the 80286 take them from the sum in AL before its upper digit is cleared.
 #[inline(always)]
 fn undefined_adjust_flags<E: Emit>(e: &mut E, al: E::Val, sum: E::Val, adjust: E::Val, subtract: bool) {
     let r = e.trunc(B16, B8, sum);

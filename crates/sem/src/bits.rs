@@ -89,7 +89,8 @@ pub fn bit_scan<E: Emit>(e: &mut E, w: Width, reverse: bool) -> Result<(), E::St
     let r = e.select(w, empty, old, found);
     e.write(dest, w, r);
     // CF, OF, SF, AF, PF are undefined: current AMD chips show the flags of the index
-    e.set_flags(Flags::Logic { w, r: found });
+    let shown = e.select(w, empty, zero, found);
+    e.set_flags(Flags::Logic { w, r: shown });
     alu::set_zero_flag(e, empty);
     Ok(())
 }

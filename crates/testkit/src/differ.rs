@@ -105,6 +105,12 @@ fn instruction(r: &mut Random, out: &mut Vec<u8>) {
         bytes.truncate(usize::from(insn.len));
         use isa::Mnemonic as M;
         let code = insn.code;
+        // on AMD chips a repeat prefix of LOOPE or LOOPNE overrides the opcode's condition, and 0F 0D
+        // is no instruction on registers
+        let conditional = matches!(code.mnemonic(), M::Loope | M::Loopne) && insn.prefix.repeated();
+        if conditional || escape && op == 0x0d {
+            continue;
+        }
         let loops =
             matches!(code.mnemonic(), M::Jmp | M::Call | M::Jecxz | M::Jcxz | M::Loop | M::Loope | M::Loopne);
         if code.is_jcc_short() || code.is_jcc_near() || loops {
@@ -228,7 +234,9 @@ impl Pair {
         let (theirs, their_fault) = self.host.run(&case.registers);
         let ours = self.interpret(case);
         // an access that wraps past 4 GiB may fault or not (SDM vol. 3A, 5.3)
-        if ours.is_some_and(|(v, _, at, _)| v == vector::PF && at >= 0xffff_fff0) {
+        // and the pages of the harness are the host's own
+        let beyond = |at: u32| at >= 0xffff_fff0 || at & !0xffff == DONE & !0xffff;
+        if ours.is_some_and(|(v, _, at, _)| v == vector::PF && beyond(at)) {
             return None;
         }
         let mut differences = Vec::new();
@@ -251,7 +259,10 @@ impl Pair {
         if ours != their_fault {
             differences.push(format!("fault {ours:x?} not {their_fault:x?}"));
         }
-        self.compare_areas(&mut differences);
+        // ENTER pushes before it finds that the stack has no room for its locals; the pushes show
+        if !(ours.is_some() && enters(&case.code)) {
+            self.compare_areas(&mut differences);
+        }
         (!differences.is_empty()).then(|| differences.join(", "))
     }
 
@@ -296,6 +307,12 @@ impl Pair {
             );
         }
     }
+}
+
+/// The test has an ENTER.
+fn enters(code: &[u8]) -> bool {
+    let decoder = iced_x86::Decoder::new(32, code, iced_x86::DecoderOptions::NONE);
+    decoder.into_iter().any(|i| i.mnemonic() == iced_x86::Mnemonic::Enter)
 }
 
 /// CPL 3 in flat 32-bit segments, as the host's own.
