@@ -38,7 +38,6 @@ pub fn daa_das<E: Emit>(e: &mut E, subtract: bool) -> Result<(), E::Stop> {
         adjust_high
     };
     let of = if subtract { overflow_sub(e, al, delta, r) } else { overflow_add(e, al, delta, r) };
-    let of = if e.model() >= cpu::CpuModel::I386 { e.imm(B32, 0) } else { of };
     e.set_reg(B8, reg::AX, r);
     e.set_flags(Flags::Parts { w: B8, r, cf, of, af: adjust_low });
     Ok(())
@@ -88,7 +87,11 @@ pub fn aaa_aas<E: Emit>(e: &mut E, subtract: bool) -> Result<(), E::Stop> {
     let mask = e.imm(B16, 0xff0f);
     let masked = e.and(B16, r, mask);
     e.set_reg(B16, reg::AX, masked);
-    undefined_adjust_flags(e, al, r, masked, adjust, subtract);
+    if e.model() <= cpu::CpuModel::I286 {
+        undefined_adjust_flags(e, al, r, adjust, subtract);
+    } else {
+        word_adjust_flags(e, ax, delta, r, adjust, subtract);
+    }
     Ok(())
 }
 
@@ -104,27 +107,35 @@ fn apart<E: Emit>(e: &mut E, ax: E::Val, adjust: E::Val, subtract: bool) -> E::V
     e.or(B16, low, high)
 }
 
-/// OF, SF, ZF and PF are undefined. The early chips take them from the sum in AL before the
-/// upper digit is cleared; later ones from AL after it, with OF clear.
+/// OF, SF, ZF and PF are undefined. Current AMD chips show those of the 16-bit addition to AX.
 #[inline(always)]
-fn undefined_adjust_flags<E: Emit>(
+fn word_adjust_flags<E: Emit>(
     e: &mut E,
-    al: E::Val,
-    sum: E::Val,
-    masked: E::Val,
+    ax: E::Val,
+    delta: E::Val,
+    r: E::Val,
     adjust: E::Val,
     subtract: bool,
 ) {
-    let early = e.model() <= cpu::CpuModel::I286;
-    let shown = if early { sum } else { masked };
-    let r = e.trunc(B16, B8, shown);
-    let of = if early {
-        let (six, zero) = (e.imm(B8, 6), e.imm(B8, 0));
-        let delta = e.select(B8, adjust, six, zero);
-        if subtract { overflow_sub(e, al, delta, r) } else { overflow_add(e, al, delta, r) }
+    let (x, y) = if subtract {
+        (e.xor(B16, ax, delta), e.xor(B16, ax, r))
     } else {
-        e.imm(B32, 0)
+        (e.xor(B16, ax, r), e.xor(B16, delta, r))
     };
+    let both = e.and(B16, x, y);
+    let n = e.imm(B16, 15);
+    let of = e.shr(B16, both, n);
+    let of = e.zext(B16, B32, of);
+    e.set_flags(Flags::Parts { w: B16, r, cf: adjust, of, af: adjust });
+}
+
+/// The 8086 and the 80286 take them from the sum in AL before its upper digit is cleared.
+#[inline(always)]
+fn undefined_adjust_flags<E: Emit>(e: &mut E, al: E::Val, sum: E::Val, adjust: E::Val, subtract: bool) {
+    let r = e.trunc(B16, B8, sum);
+    let (six, zero) = (e.imm(B8, 6), e.imm(B8, 0));
+    let delta = e.select(B8, adjust, six, zero);
+    let of = if subtract { overflow_sub(e, al, delta, r) } else { overflow_add(e, al, delta, r) };
     e.set_flags(Flags::Parts { w: B8, r, cf: adjust, of, af: adjust });
 }
 
@@ -155,12 +166,8 @@ pub fn aad<E: Emit>(e: &mut E) -> Result<(), E::Stop> {
     let zero = e.imm(B8, 0);
     e.set_reg(B8, reg::AH, zero);
     e.set_reg(B8, reg::AX, r);
-    if e.model() <= cpu::CpuModel::I286 {
-        // the addition's own flags show
-        e.set_flags(Flags::Add { w: B8, a: al, b: product, r });
-    } else {
-        result_flags(e, B8, r);
-    }
+    // the addition's own flags show
+    e.set_flags(Flags::Add { w: B8, a: al, b: product, r });
     Ok(())
 }
 

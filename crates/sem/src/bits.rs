@@ -1,5 +1,6 @@
 //! Bit tests and scans (SDM vol. 2: BT, BTC, BTR, BTS, BSF, BSR, SETcc).
 
+use crate::flags::Flags;
 use crate::{Access, Emit, alu};
 use cpu::Width::{B8, B32, B64};
 use cpu::{Kind, Width};
@@ -87,7 +88,9 @@ pub fn bit_scan<E: Emit>(e: &mut E, w: Width, reverse: bool) -> Result<(), E::St
     };
     let r = e.select(w, empty, old, found);
     e.write(dest, w, r);
-    // CF, OF, SF, AF, PF are undefined: AMD and current Intel chips leave them as they were
+    // CF, OF, SF, AF, PF are undefined: current AMD chips show the flags of the index
+    let shown = e.select(w, empty, zero, found);
+    e.set_flags(Flags::Logic { w, r: shown });
     alu::set_zero_flag(e, empty);
     Ok(())
 }

@@ -70,15 +70,21 @@ fn fits<E: Emit>(e: &mut E, w: Width, product: E::Val, low: E::Val, signed: bool
     e.eq(B64, product, again)
 }
 
-/// CF and OF tell whether the high half matters; the rest is undefined. Late chips show the low
-/// half. The 8086 shows the test of the high half that ends its microcode: passed through the ALU
+/// CF and OF tell whether the high half matters; the rest is undefined. Current AMD chips
+/// leave it as it was. The 8086 shows the test of the high half that ends its microcode: passed through the ALU
 /// (MUL), or with the sign of the low half added (IMUL). The 80286 shows the high half, AF set.
 #[inline(always)]
 fn product_flags<E: Emit>(e: &mut E, w: Width, (low, high): (E::Val, E::Val), over: E::Val, signed: bool) {
     let model = e.model();
     let af = e.imm(B32, u64::from(model == CpuModel::I286));
     if model > CpuModel::I286 {
-        return e.set_flags(Flags::Parts { w, r: low, cf: over, of: over, af });
+        let image = crate::flags::image(e);
+        let keep = e.imm(B32, 0xd4);
+        let image = e.and(B32, image, keep);
+        let both = e.imm(B32, 0x801);
+        let both = e.mul(B32, over, both);
+        let image = e.or(B32, image, both);
+        return e.set_flags(Flags::Image(image));
     }
     if model == CpuModel::I8086 && signed {
         let wide = e.zext(w, B64, low);
@@ -138,7 +144,22 @@ pub fn div<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
     let remainder = e.urem(B64, dividend, divisor);
     let (q, r) = (e.trunc(B64, w, quotient), e.trunc(B64, w, remainder));
     store_pair(e, w, q, r);
+    quotient_flags(e);
     Ok(())
+}
+
+/// All flags are undefined after a division. Current AMD chips keep CF and OF, set AF and clear
+/// the rest.
+#[inline(always)]
+fn quotient_flags<E: Emit>(e: &mut E) {
+    if e.model() > CpuModel::I286 {
+        let image = crate::flags::image(e);
+        let keep = e.imm(B32, 0x801);
+        let image = e.and(B32, image, keep);
+        let af = e.imm(B32, 0x10);
+        let image = e.or(B32, image, af);
+        e.set_flags(Flags::Image(image));
+    }
 }
 
 /// IDIV: truncates towards zero; the remainder has the dividend's sign.
@@ -170,6 +191,7 @@ pub fn idiv<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
     let r = with_sign(e, n_sign, remainder);
     let (q, r) = (e.trunc(B64, w, q), e.trunc(B64, w, r));
     store_pair(e, w, q, r);
+    quotient_flags(e);
     Ok(())
 }
 

@@ -254,8 +254,8 @@ pub fn rotate_carry<E: Emit>(e: &mut E, op: Shift, w: Width) -> Result<(), E::St
     Ok(())
 }
 
-/// SHLD and SHRD. A 16-bit operand with a count above 16 is undefined: the chips shift the
-/// destination, the source and the destination again.
+/// SHLD and SHRD. A 16-bit operand with a count above 16 is undefined: current AMD chips shift the
+/// source in again, clear CF, and OF as well for SHLD.
 #[inline(always)]
 pub fn double<E: Emit>(e: &mut E, w: Width, right: bool) -> Result<(), E::Stop> {
     let dest = e.place(0, w, Access::Modify)?;
@@ -270,9 +270,13 @@ pub fn double<E: Emit>(e: &mut E, w: Width, right: bool) -> Result<(), E::Stop> 
     let r = e.select(w, none, a, r);
     e.write(dest, w, r);
     e.when(some, |e| {
-        let (s, t) = (top(e, w, a), top(e, w, r));
+        let t = top(e, w, r);
         let of = if right { next_to_top(e, w, r, t) } else { e.xor(B32, t, cf) };
-        let _ = s;
+        let bits = e.imm(B64, u64::from(w.bits()));
+        let beyond = e.ult(B64, bits, n);
+        let zero = e.imm(B32, 0);
+        let cf = e.select(B32, beyond, zero, cf);
+        let of = if right { of } else { e.select(B32, beyond, zero, of) };
         let af = e.imm(B32, 1);
         e.set_flags(Flags::Parts { w, r, cf, of, af });
     });
@@ -297,7 +301,7 @@ fn shld<E: Emit>(e: &mut E, w: Width, a: E::Val, b: E::Val, n: E::Val) -> (E::Va
     } else {
         let sixteen = e.imm(B64, bits);
         let all = e.shl(B64, all, sixteen);
-        let again = e.zext(w, B64, a);
+        let again = e.zext(w, B64, b);
         e.or(B64, all, again)
     };
     let width = e.imm(B64, if w == B32 { 64 } else { 3 * bits });
@@ -319,7 +323,7 @@ fn shrd<E: Emit>(e: &mut E, w: Width, a: E::Val, b: E::Val, n: E::Val) -> (E::Va
     let all = if w == B32 {
         all
     } else {
-        let again = e.zext(w, B64, a);
+        let again = e.zext(w, B64, b);
         let up = e.imm(B64, 2 * u64::from(w.bits()));
         let again = e.shl(B64, again, up);
         e.or(B64, all, again)

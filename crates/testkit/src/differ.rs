@@ -1,7 +1,7 @@
 //! Random 32-bit user code on the host and on the interpreter.
 
 use crate::flat::Flat;
-use crate::native::{AREA, CODE, DATA, DONE, Native, Registers, STACK};
+use crate::native::{AREA, CODE, DATA, Native, Registers, STACK, STUBS};
 use cpu::{Activity, CodeSize, CpuModel, Engine, Segment, State, StopReason, cr0, eflags, seg, vector};
 use interp::Interpreter;
 use isa::CpuidFeature as F;
@@ -105,6 +105,14 @@ fn instruction(r: &mut Random, out: &mut Vec<u8>) {
         bytes.truncate(usize::from(insn.len));
         use isa::Mnemonic as M;
         let code = insn.code;
+        // on AMD chips a repeat prefix of LOOPE or LOOPNE overrides the opcode's condition, and 0F 0D
+        // is no instruction on registers
+        let conditional = matches!(code.mnemonic(), M::Loope | M::Loopne) && insn.prefix.repeated();
+        let reserved =
+            matches!(code, isa::Code::Reservednop_rm16_r16_0F0D | isa::Code::Reservednop_rm32_r32_0F0D);
+        if conditional || reserved {
+            continue;
+        }
         let loops =
             matches!(code.mnemonic(), M::Jmp | M::Call | M::Jecxz | M::Jcxz | M::Loop | M::Loope | M::Loopne);
         if code.is_jcc_short() || code.is_jcc_near() || loops {
@@ -209,11 +217,9 @@ impl Pair {
     pub fn new(seed: u64) -> Result<Pair, String> {
         let mut mem = Memory::new(0x23_0000).map_err(|e| e.to_string())?;
         mem.set_kind(0, 0x23_0000, PageKind::Mmio);
-        for (at, len) in [(DONE & !0xfff, 0x1000), (CODE, 0x1000), (DATA, AREA as u32), (STACK, AREA as u32)]
-        {
+        for (at, len) in [(CODE, 0x1000), (DATA, AREA as u32), (STACK, AREA as u32)] {
             mem.set_kind(at, len, PageKind::Ram);
         }
-        mem.load(DONE, &[0xf4]);
         mem.set_user(true);
         let mut r = Random::new(seed ^ 0x5eed);
         let (mut data, mut stack) = (Box::new([0; AREA]), Box::new([0; AREA]));
@@ -227,6 +233,17 @@ impl Pair {
         self.host.set_code(&case.code);
         let (theirs, their_fault) = self.host.run(&case.registers);
         let ours = self.interpret(case);
+        // an access that wraps past 4 GiB may fault or not (SDM vol. 3A, 5.3)
+        // and the pages of the harness are the host's own
+        let beyond = |at: u32| at >= 0xffff_fff0 || at & !0xffff == STUBS;
+        if ours.is_some_and(|(v, _, at, _)| v == vector::PF && beyond(at)) {
+            return None;
+        }
+        // data is not executable on the host, and a test that overwrites its own end has none
+        let end = CODE + case.code.len() as u32;
+        if their_fault.is_some_and(|f| f.vector == vector::PF && f.code & 0x11 == 0x11 || f.eip == end) {
+            return None;
+        }
         let mut differences = Vec::new();
         const NAMES: [&str; 8] = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
         for (n, name) in NAMES.iter().enumerate() {
@@ -247,7 +264,10 @@ impl Pair {
         if ours != their_fault {
             differences.push(format!("fault {ours:x?} not {their_fault:x?}"));
         }
-        self.compare_areas(&mut differences);
+        // ENTER pushes before it finds that the stack has no room for its locals; the pushes show
+        if !(ours.is_some() && enters(&case.code)) {
+            self.compare_areas(&mut differences);
+        }
         (!differences.is_empty()).then(|| differences.join(", "))
     }
 
@@ -255,9 +275,7 @@ impl Pair {
         self.mem.write_physical(u64::from(DATA), &*self.data);
         self.mem.write_physical(u64::from(STACK), &*self.stack);
         self.mem.write_physical(u64::from(CODE), &case.code);
-        let next = CODE + case.code.len() as u32 + 5;
-        self.mem.write_physical(u64::from(next - 5), &[0xe9]);
-        self.mem.write_physical(u64::from(next - 4), &DONE.wrapping_sub(next).to_le_bytes());
+        self.mem.write_physical(u64::from(CODE) + case.code.len() as u64, &[0xf4]);
         for (n, &v) in case.registers.general.iter().enumerate() {
             self.cpu.set_r32(n as u8, v);
         }
@@ -292,6 +310,12 @@ impl Pair {
             );
         }
     }
+}
+
+/// The test has an ENTER.
+fn enters(code: &[u8]) -> bool {
+    let decoder = iced_x86::Decoder::new(32, code, iced_x86::DecoderOptions::NONE);
+    decoder.into_iter().any(|i| i.mnemonic() == iced_x86::Mnemonic::Enter)
 }
 
 /// CPL 3 in flat 32-bit segments, as the host's own.

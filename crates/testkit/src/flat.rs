@@ -33,7 +33,9 @@ impl Monitor for Flat {
         size: u32,
         write: bool,
     ) -> Result<(), Fault> {
-        for at in [linear, linear.wrapping_add(size - 1)] {
+        let last = linear.wrapping_add(size - 1);
+        let second = if last >> 12 == linear >> 12 { linear } else { last & !0xfff };
+        for at in [linear, second] {
             let physical = at & cpu.a20_mask;
             let protected = self.read_only.contains(&(at >> 12));
             let absent = mem.kind(u64::from(physical)) == PageKind::Mmio;
@@ -69,7 +71,7 @@ impl Monitor for Flat {
     fn fetch(&mut self, cpu: &mut State, mem: &mut Memory, linear: u32) -> Result<bool, Fault> {
         let physical = linear & cpu.a20_mask;
         if mem.kind(u64::from(physical)) == PageKind::Mmio {
-            return Err(Fault::page(PageFaultCode(0), linear));
+            return Err(absent_code(cpu, linear));
         }
         mem.install(linear, u64::from(physical), Rights { read: false, write: false, execute: true });
         Ok(true)
@@ -86,10 +88,15 @@ impl Monitor for Flat {
             let at = linear.wrapping_add(n as u32);
             let physical = at & cpu.a20_mask;
             if mem.kind(u64::from(physical)) == PageKind::Mmio {
-                return Err((n, Fault::page(PageFaultCode(0), at)));
+                return Err((n, absent_code(cpu, at)));
             }
             mem.read_physical(u64::from(physical), std::slice::from_mut(b));
         }
         Ok(())
     }
+}
+
+/// The fault of a fetch from an absent page.
+fn absent_code(cpu: &State, at: u32) -> Fault {
+    Fault::page(PageFaultCode(if cpu.cpl == 3 { PageFaultCode::USER } else { 0 }), at)
 }

@@ -7,12 +7,13 @@
 use std::sync::OnceLock;
 
 /// The page with the ways in and out, and the state passed through them.
-const STUBS: u32 = 0x20_0000;
+/// It lies far from the other pages, which tests miss by little.
+pub(crate) const STUBS: u32 = 0x5a5a_0000;
 const ENTRY: u32 = STUBS;
 /// Where a test goes when it is done.
-pub const DONE: u32 = STUBS + 0x100;
+const DONE: u32 = STUBS + 0x100;
 const EXIT64: u32 = STUBS + 0x200;
-const CONTEXT: u32 = 0x20_2000;
+const CONTEXT: u32 = STUBS + 0x2000;
 /// The page of test code.
 pub const CODE: u32 = 0x20_4000;
 /// Bytes of data and of stack, each between absent pages.
