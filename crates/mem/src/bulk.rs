@@ -11,7 +11,7 @@ impl Memory {
         if gap >= len {
             return self.arena_mut().copy_within(from, to, len);
         }
-        if gap % size == 0 && gap != 0 {
+        if gap != 0 && gap.is_multiple_of(size) {
             return self.copy_pattern(from, to, gap, len);
         }
         for n in 0..count {

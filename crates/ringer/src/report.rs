@@ -5,7 +5,7 @@ use machine::Machine;
 use serde_json::json;
 use std::time::Duration;
 
-/// Prints the figures on standard error (text) or standard output's last line (JSON).
+/// Prints the figures on standard error.
 pub(crate) fn print(machine: &mut Machine, format: StatsFormat, wall: Duration) {
     match format {
         StatsFormat::Text => eprint!("{}", text(machine, wall)),
@@ -22,55 +22,58 @@ fn mips(retired: u64, wall: Duration) -> f64 {
     retired as f64 / wall.as_secs_f64().max(1e-9) / 1e6
 }
 
+/// Names of the modes, in the order of [`vmm::Mode`].
+const MODES: [&str; 4] = ["real", "virtual-8086", "supervisor", "user"];
+
 /// The efficiency meter and its reasons, for people.
 pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
     let (s, retired) = (machine.stats(), machine.cpu().retired);
     let innocuous = retired.saturating_sub(s.sensitive);
-    let faults: u64 = s.faults.iter().sum();
-    let per_switch =
-        if s.shadow.switches == 0 { 0.0 } else { s.shadow.fills as f64 / s.shadow.switches as f64 };
-    format!(
-        "\
-instructions retired    {retired:>15}
-  innocuous             {innocuous:>15}  {:.3} % without intervention
-  sensitive             {:>15}  interpreted by the monitor
-exits to the dispatcher {:>15}
-  faults                {faults:>15}
-  interrupts            {:>15}
-slow accesses           {:>15}
-shadow fills            {:>15}  {per_switch:.2} an address-space switch
-address-space switches  {:>15}
-traced table writes     {:>15}  {} tables unshadowed
-speed                   {:>15.1}  million instructions a second over {:.2} s
-",
-        share(innocuous, retired),
-        s.sensitive,
-        s.exits,
-        s.interrupts,
-        s.slow_accesses,
-        s.shadow.fills,
-        s.shadow.switches,
-        s.shadow.table_writes,
-        s.shadow.floods,
-        mips(retired, wall),
-        wall.as_secs_f64(),
-    )
+    let mut lines = vec![
+        row("instructions retired", retired, String::new()),
+        row("  innocuous", innocuous, format!("{:.3} % without intervention", share(innocuous, retired))),
+        row("  sensitive", s.sensitive, "interpreted by the monitor".to_owned()),
+    ];
+    for (name, n) in MODES.iter().zip(s.retired).filter(|(_, n)| *n > 0) {
+        lines.push(row(&format!("  in {name} mode"), n, format!("{:.1} %", share(n, retired))));
+    }
+    lines.push(row("exits to the dispatcher", s.exits, String::new()));
+    lines.push(row("  asked for", s.requests, String::new()));
+    lines.push(row("  budget spent", s.budgets, String::new()));
+    for (vector, n) in s.faults.iter().enumerate().filter(|(_, n)| **n > 0) {
+        lines.push(row(&format!("  fault {vector}"), *n, String::new()));
+    }
+    lines.push(row("interrupts delivered", s.interrupts, String::new()));
+    lines.push(row("slow accesses", s.slow_accesses, String::new()));
+    let per_switch = s.shadow.fills as f64 / s.shadow.switches.max(1) as f64;
+    lines.push(row("shadow fills", s.shadow.fills, format!("{per_switch:.2} a load of CR3")));
+    lines.push(row("loads of CR3", s.shadow.switches, String::new()));
+    lines.push(row("traced table writes", s.shadow.table_writes, format!("{} tables unshadowed", s.shadow.floods)));
+    let speed = format!("{:.1} million instructions a second over {:.2} s", mips(retired, wall), wall.as_secs_f64());
+    lines.join("") + &speed + "\n"
+}
+
+fn row(name: &str, n: u64, note: String) -> String {
+    format!("{name:<25}{n:>15}  {note}").trim_end().to_owned() + "\n"
 }
 
 fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
     let (s, retired) = (machine.stats(), machine.cpu().retired);
+    let by_mode: serde_json::Map<_, _> =
+        MODES.iter().zip(s.retired).map(|(name, n)| ((*name).to_owned(), json!(n))).collect();
+    let faults: serde_json::Map<_, _> =
+        s.faults.iter().enumerate().filter(|(_, n)| **n > 0).map(|(v, n)| (v.to_string(), json!(n))).collect();
     json!({
         "retired": retired,
         "innocuous": retired.saturating_sub(s.sensitive),
         "sensitive": s.sensitive,
-        "exits": s.exits,
-        "faults": s.faults.iter().enumerate().filter(|(_, n)| **n > 0)
-            .map(|(v, n)| (v.to_string(), json!(n))).collect::<serde_json::Map<_, _>>(),
+        "retired_by_mode": by_mode,
+        "exits": { "all": s.exits, "asked_for": s.requests, "budget": s.budgets, "faults": faults },
         "interrupts": s.interrupts,
         "slow_accesses": s.slow_accesses,
         "shadow": {
             "fills": s.shadow.fills,
-            "switches": s.shadow.switches,
+            "cr3_loads": s.shadow.switches,
             "table_writes": s.shadow.table_writes,
             "unshadowed": s.shadow.floods,
             "page_faults": s.shadow.page_faults,

@@ -5,7 +5,7 @@
 
 use cpu::CpuModel;
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use testkit::vectors::{Bench, directory, forms, out_of_place};
 
 const CPUS: [(&str, CpuModel); 2] = [("286", CpuModel::I286), ("8086", CpuModel::I8086)];
@@ -35,7 +35,7 @@ fn trials(root: &Path, name: &'static str, model: CpuModel) -> Vec<Trial> {
         .collect()
 }
 
-fn check(model: CpuModel, form: &str, path: &PathBuf) -> Result<(), Failed> {
+fn check(model: CpuModel, form: &str, path: &Path) -> Result<(), Failed> {
     let tally = Bench::new(model)?.run_file(form, path)?;
     if tally.failures.is_empty() {
         return Ok(());

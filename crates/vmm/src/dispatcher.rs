@@ -26,6 +26,30 @@ pub enum Outcome {
     Attention,
 }
 
+/// The modes that instructions are counted in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// CR0.PE = 0.
+    Real,
+    /// EFLAGS.VM = 1.
+    Virtual8086,
+    /// Protected mode, CPL 0 to 2.
+    Supervisor,
+    /// Protected mode, CPL 3.
+    User,
+}
+
+impl Mode {
+    fn of(cpu: &State) -> Mode {
+        match (cpu.cr0 & cr0::PE != 0, cpu.protected(), cpu.cpl) {
+            (false, _, _) => Mode::Real,
+            (true, false, _) => Mode::Virtual8086,
+            (true, true, 3) => Mode::User,
+            _ => Mode::Supervisor,
+        }
+    }
+}
+
 /// Counters of the dispatcher's work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -33,6 +57,12 @@ pub struct Stats {
     pub exits: u64,
     /// Of these, for a fault, by vector.
     pub faults: [u64; 32],
+    /// Of these, because an instruction asked for the dispatcher.
+    pub requests: u64,
+    /// Of these, because the budget of instructions was spent.
+    pub budgets: u64,
+    /// Instructions retired in each mode, by [`Mode`].
+    pub retired: [u64; 4],
     /// Maskable hardware interrupts delivered.
     pub interrupts: u64,
     /// Sensitive instructions interpreted.
@@ -96,10 +126,16 @@ impl<B: Board> Vmm<B> {
             return;
         }
         let one = stepping || breakpoints || cpu.retired < cpu.shadow_until;
-        let before = cpu.retired;
+        let (before, mode) = (cpu.retired, Mode::of(cpu));
         let limit = if one { cpu.retired + 1 } else { until };
         let reason = engine.run(cpu, mem, self, limit);
         self.stats.exits += 1;
+        self.stats.retired[mode as usize] += cpu.retired - before;
+        match reason {
+            StopReason::Fault(_) => {}
+            StopReason::Budget => self.stats.budgets += 1,
+            StopReason::Leave => self.stats.requests += 1,
+        }
         if cpu.retired > before {
             cpu.eflags &= !eflags::RF;
         }

@@ -8,6 +8,6 @@ pub mod interpreters;
 mod live;
 mod system;
 
-pub use dispatcher::{Outcome, Stats, Vmm};
+pub use dispatcher::{Mode, Outcome, Stats, Vmm};
 pub use live::Live;
 pub use system::{Atom, Board, Privilege, System};

@@ -163,6 +163,10 @@ impl<B: Board> System for Live<'_, B> {
     fn time_stamp(&mut self) -> u64 {
         self.board.time_stamp(self.cpu.retired).wrapping_add(self.cpu.tsc_offset)
     }
+    fn cr3_loaded(&mut self) {
+        self.shadow.count_switch();
+        self.address_space_changed();
+    }
     fn address_space_changed(&mut self) {
         self.shadow.activate(self.cpu, self.mem);
         self.cpu.leave = true;

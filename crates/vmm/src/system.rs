@@ -148,6 +148,10 @@ pub trait System {
     /// To be called after a change of CR0, CR3, CR4, EFER, A20, CPL or EFLAGS.VM: brings the
     /// shadow that engines use in line.
     fn address_space_changed(&mut self);
+    /// As [`System::address_space_changed`], after a load of CR3.
+    fn cr3_loaded(&mut self) {
+        self.address_space_changed();
+    }
     /// INVLPG: drops what is cached for one page.
     fn invalidate_page(&mut self, linear: u32);
     /// DR0-3 or DR7 changed.

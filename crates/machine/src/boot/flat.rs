@@ -43,7 +43,7 @@ pub(super) fn load(
 /// vector.
 pub(super) fn load_rom(rom: &[u8], mem: &mut Memory) -> Result<(), BootError> {
     let len = rom.len();
-    if len == 0 || len > 0x2_0000 || len % 4096 != 0 {
+    if len == 0 || len > 0x2_0000 || !len.is_multiple_of(4096) {
         return Err(BootError::Format {
             expected: "a ROM image",
             why: "its size must be a multiple of 4 KiB up to 128 KiB",

@@ -18,7 +18,7 @@ pub struct ShadowStats {
     pub table_writes: u64,
     /// Tables unshadowed because they were written in bulk.
     pub floods: u64,
-    /// Loads of CR3 and other changes of the address space.
+    /// Loads of CR3.
     pub switches: u64,
     /// Page faults found by walks.
     pub page_faults: u64,
@@ -29,6 +29,7 @@ pub struct ShadowStats {
 pub struct ShadowPolicy {
     writes: HashMap<u32, u32>,
     pdptes: HashMap<u32, [u32; 8]>,
+    active: Option<(u32, Role)>,
     /// Counters.
     pub stats: ShadowStats,
 }
@@ -59,9 +60,9 @@ fn paging(cpu: &State) -> Paging {
 
 /// What the meaning of a shadow depends on besides the root.
 fn identity(cpu: &State) -> (u32, Role) {
-    let a20 = u32::from(cpu.a20_mask >> 20 & 1);
+    let a20 = cpu.a20_mask >> 20 & 1;
     if cpu.cr0 & cr0::PG == 0 {
-        return (0, Role(a20 << 6 | u32::from(cpu.a20_mask >> 24 & 1) << 7));
+        return (0, Role(a20 << 6 | (cpu.a20_mask >> 24 & 1) << 7));
     }
     let p = paging(cpu);
     let bits = [true, p.pse, p.pae, p.pae && p.nxe, p.wp];
@@ -71,16 +72,25 @@ fn identity(cpu: &State) -> (u32, Role) {
 }
 
 impl ShadowPolicy {
+    /// Counts a load of CR3.
+    pub fn count_switch(&mut self) {
+        self.stats.switches += 1;
+    }
+
     /// Makes the shadow of the present CR3, paging mode and privilege the one in use.
     pub fn activate(&mut self, cpu: &State, mem: &mut Memory) {
-        self.stats.switches += 1;
         let (root, role) = identity(cpu);
+        let with_pdptes = cpu.cr0 & cr0::PG != 0 && cpu.cr4 & cr4::PAE != 0;
+        if self.active == Some((root, role)) && !with_pdptes {
+            return mem.set_user(cpu.cpl == 3);
+        }
+        self.active = Some((root, role));
         // where the host gives no more space, all others go and one is tried again
         if mem.activate(root, role, cpu.cpl == 3).is_err() {
             mem.drop_all();
             let _ = mem.activate(root, role, cpu.cpl == 3);
         }
-        if cpu.cr0 & cr0::PG != 0 && cpu.cr4 & cr4::PAE != 0 {
+        if with_pdptes {
             self.check_pdptes(root, mem);
         }
     }

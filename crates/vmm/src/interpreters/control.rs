@@ -77,7 +77,7 @@ pub fn mov_to_cr<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
         2 => s.state_mut().cr2 = value,
         3 => {
             s.state_mut().cr3 = value;
-            s.address_space_changed();
+            s.cr3_loaded();
         }
         _ => set_cr4(s, value)?,
     }
@@ -86,7 +86,7 @@ pub fn mov_to_cr<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
 
 fn set_cr0<S: System>(s: &mut S, value: u32) -> Result<(), Fault> {
     let has = |bit| value & bit != 0;
-    let legal = !(has(cr0::PG) && !has(cr0::PE)) && !(has(cr0::NW) && !has(cr0::CD));
+    let legal = (!has(cr0::PG) || has(cr0::PE)) && (!has(cr0::NW) || has(cr0::CD));
     if !s.ask(Atom::ValueLegal, legal) {
         return Err(Fault::GP0);
     }

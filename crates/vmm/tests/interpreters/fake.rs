@@ -76,7 +76,7 @@ impl Fake {
         let cpu = State::new(model);
         let memory = vec![0; 0x2_0000];
         let mut f = Fake { cpu, memory, hole: 0..0, asked: BTreeSet::new(), lie: None, space_changes: 0 };
-        f.cpu.seg = [cpu::Segment::real(0, 0); 6];
+        f.cpu.seg = [cpu::Segment::real(0, 0); 8];
         f.cpu.seg[1] = cpu::Segment::real(0x700, 0);
         f.cpu.seg[2] = cpu::Segment::real(0x800, 0);
         f.cpu.eip = 0;
@@ -219,7 +219,7 @@ impl Fake {
         let routine = isa::routine(insn.code).unwrap();
         let eip = self.cpu.eip;
         self.cpu.eip = eip.wrapping_add(u32::from(insn.len));
-        let result = interpret(self, &insn, routine).unwrap();
+        let result = interpret(self, &insn, routine);
         if result.is_err() {
             self.cpu.eip = eip;
         } else {
