@@ -10,7 +10,7 @@ use cpu::{
     Activity, Engine, Fault, Flow, Insn, InterruptShadow, Monitor, State, StopReason, cr0, eflags, seg,
     vector,
 };
-use isa::routine;
+use isa::{Routine, routine};
 use mem::{Access, Memory, PAGE};
 
 /// Why [`Vmm::run`] came back.
@@ -79,12 +79,14 @@ pub struct Vmm<B> {
     pub board: B,
     shadow: ShadowPolicy,
     stats: Stats,
+    /// The instruction was an INT that was delivered: no single-step trap follows it.
+    interrupted_itself: bool,
 }
 
 impl<B: Board> Vmm<B> {
     /// A monitor over a board.
     pub fn new(board: B) -> Vmm<B> {
-        Vmm { board, shadow: ShadowPolicy::default(), stats: Stats::default() }
+        Vmm { board, shadow: ShadowPolicy::default(), stats: Stats::default(), interrupted_itself: false }
     }
 
     /// What was counted so far.
@@ -126,38 +128,65 @@ impl<B: Board> Vmm<B> {
             return;
         }
         let one = stepping || breakpoints || cpu.retired < cpu.shadow_until;
-        let (before, mode) = (cpu.retired, Mode::of(cpu));
+        let (before, at, mode) = (cpu.retired, cpu.eip, Mode::of(cpu));
         let limit = if one { cpu.retired + 1 } else { until };
+        // RF covers this one instruction; an RF that the instruction itself loads is the next one's
+        let resumed = cpu.eflags & eflags::RF != 0;
+        cpu.eflags &= !eflags::RF;
+        self.interrupted_itself = false;
         let reason = engine.run(cpu, mem, self, limit);
+        self.count_exit(&reason, mode, cpu.retired - before);
+        if resumed && cpu.retired > before && cpu.eip == at && self.repeats(cpu, mem) {
+            cpu.eflags |= eflags::RF;
+        }
+        let stepped = stepping && cpu.retired > before && !self.interrupted_itself;
+        match reason {
+            StopReason::Fault(fault) => self.fault(cpu, mem, fault),
+            StopReason::Budget | StopReason::Leave => self.traps(cpu, mem, stepped),
+        }
+    }
+
+    fn count_exit(&mut self, reason: &StopReason, mode: Mode, retired: u64) {
         self.stats.exits += 1;
-        self.stats.retired[mode as usize] += cpu.retired - before;
+        self.stats.retired[mode as usize] += retired;
         match reason {
             StopReason::Fault(_) => {}
             StopReason::Budget => self.stats.budgets += 1,
             StopReason::Leave => self.stats.requests += 1,
         }
-        if cpu.retired > before {
-            cpu.eflags &= !eflags::RF;
-        }
-        match reason {
-            StopReason::Fault(fault) => self.fault(cpu, mem, fault),
-            StopReason::Budget | StopReason::Leave => self.traps(cpu, mem, stepping && cpu.retired > before),
-        }
     }
 
-    /// Debug traps after an instruction: single step and data breakpoints.
+    /// The instruction at EIP is a repeated one, which stands between two iterations.
+    fn repeats(&mut self, cpu: &mut State, mem: &mut Memory) -> bool {
+        let mut bytes = [0; isa::MAX_LENGTH];
+        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+        let got = self.fetch_bytes(cpu, mem, linear, &mut bytes).map_or_else(|(n, _)| n, |()| bytes.len());
+        let insn = isa::decode(&bytes[..got], cpu.code_size(), cpu.model);
+        insn.is_ok_and(|i| i.prefix.repeated())
+    }
+
+    /// Debug traps after an instruction: single step and data breakpoints. MOV SS and POP SS
+    /// put them off to the end of the next instruction (SDM vol. 3A, 6.8.3).
     fn traps(&mut self, cpu: &mut State, mem: &mut Memory, stepped: bool) {
-        let hits = std::mem::take(&mut cpu.debug_hits);
-        if !stepped && hits == 0 || cpu.in_shadow() == InterruptShadow::MovSs {
+        if !stepped && cpu.debug_hits == 0 || cpu.in_shadow() == InterruptShadow::MovSs {
             return;
         }
-        cpu.dr[6] |= hits | if stepped { 0x4000 } else { 0 };
+        cpu.dr[6] |= if stepped { 0x4000 } else { 0 };
         self.deliver_trap(cpu, mem);
     }
 
     fn deliver_trap(&mut self, cpu: &mut State, mem: &mut Memory) {
+        cpu.dr[6] |= std::mem::take(&mut cpu.debug_hits);
         let event = Event::plain(vector::DB, EventKind::Exception, cpu.eip);
         interrupt::inject(&mut self.live(cpu, mem), event);
+    }
+
+    /// What the delivery of an event met, a task's T bit or a watched stack, traps before the
+    /// first instruction of the handler (SDM vol. 3B, 17.3.1.5).
+    fn delivery_traps(&mut self, cpu: &mut State, mem: &mut Memory) {
+        if cpu.debug_hits != 0 && cpu.activity == Activity::Running {
+            self.deliver_trap(cpu, mem);
+        }
     }
 
     /// #DB as a fault before the instruction, unless RF holds it off.
@@ -184,6 +213,7 @@ impl<B: Board> Vmm<B> {
             return;
         }
         interrupt::deliver_fault(&mut self.live(cpu, mem), fault);
+        self.delivery_traps(cpu, mem);
     }
 
     /// NMI and maskable interrupts, between instructions.
@@ -209,6 +239,7 @@ impl<B: Board> Vmm<B> {
     fn interrupt(&mut self, cpu: &mut State, mem: &mut Memory, vector: u8, kind: EventKind) {
         let event = Event::plain(vector, kind, cpu.eip);
         interrupt::inject(&mut self.live(cpu, mem), event);
+        self.delivery_traps(cpu, mem);
     }
 }
 
@@ -226,6 +257,9 @@ impl<B: Board> Monitor for Vmm<B> {
         if result.is_err() {
             cpu.eip = start;
         }
+        // INT n, INT3, INTO clear TF, and with it the trap that was to follow (SDM vol. 3B, 17.3.1.4)
+        let int = matches!(routine, Routine::Int | Routine::Int1 | Routine::Int3 | Routine::Into);
+        self.interrupted_itself = int && result.is_ok() && cpu.eflags & eflags::TF == 0;
         result
     }
 
@@ -280,7 +314,13 @@ impl<B: Board> Monitor for Vmm<B> {
 
 impl<B: Board> Vmm<B> {
     /// Fetches bytes that lie in one page.
-    fn fetch_part(&mut self, cpu: &State, mem: &mut Memory, linear: u32, out: &mut [u8]) -> Result<(), Fault> {
+    fn fetch_part(
+        &mut self,
+        cpu: &State,
+        mem: &mut Memory,
+        linear: u32,
+        out: &mut [u8],
+    ) -> Result<(), Fault> {
         let entry = mem.lookup_execute(linear);
         let physical = if entry != 0 {
             u64::from(mem.physical_of(entry, linear))
