@@ -14,7 +14,7 @@ use layout::{KERNEL, ROM, ROM_SIZE, START, USER, USER_IN_ROM};
 
 /// The whole ROM.
 pub(crate) fn rom() -> Result<Vec<u8>, String> {
-    let pieces = asm::assemble(|a| {
+    let assembly = asm::assemble(|a| {
         boot::reset(a)?;
         boot::real_mode(a)?;
         a.section(32, KERNEL)?;
@@ -27,7 +27,7 @@ pub(crate) fn rom() -> Result<Vec<u8>, String> {
         tasks::programs(a)
     })?;
     // the tasks see their code at one address, and it lies in the ROM at another
-    asm::rom(&pieces, ROM, ROM_SIZE, |base| match base {
+    asm::rom(&assembly.pieces, ROM, ROM_SIZE, |base| match base {
         USER => USER_IN_ROM,
         START.. if base < ROM => ROM + base,
         _ => base,

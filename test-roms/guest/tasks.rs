@@ -220,7 +220,7 @@ fn critical(a: &mut Asm, texts: &mut Texts<'_>) -> Assembled {
         texts,
         CALL_HEXADECIMAL,
         "SMSW shows me CR0: ",
-        "h. Sensitive and unprivileged, too: by the theorem,\n         this machine's monitor cannot be built on traps alone. Ringer translates instead.\n",
+        "h. Sensitive and unprivileged, too: by the\n         theorem, no monitor for this machine works by traps alone. Ringer interprets instead.\n",
     )?;
     asm! { a =>
         xor eax, eax;

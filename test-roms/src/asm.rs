@@ -149,7 +149,7 @@ impl Asm {
 ///
 /// # Errors
 /// The assembler's, with the name of a label that is nowhere.
-pub fn assemble(write: impl Fn(&mut Asm) -> Assembled) -> Result<Vec<Piece>, String> {
+pub fn assemble(write: impl Fn(&mut Asm) -> Assembled) -> Result<Assembly, String> {
     let mut known = HashMap::new();
     for _ in 0..8 {
         let mut a = Asm { sections: Vec::new(), known };
@@ -169,11 +169,19 @@ pub fn assemble(write: impl Fn(&mut Asm) -> Assembled) -> Result<Vec<Piece>, Str
             pieces.push(Piece { base: s.base, bytes: result.inner.code_buffer });
         }
         if found == a.known {
-            return Ok(pieces);
+            return Ok(Assembly { pieces, labels: found });
         }
         known = found;
     }
     Err("addresses do not settle".to_owned())
+}
+
+/// An assembled image.
+pub struct Assembly {
+    /// Its sections.
+    pub pieces: Vec<Piece>,
+    /// The addresses of its labels.
+    pub labels: HashMap<String, u32>,
 }
 
 /// Lays pieces into a ROM that starts at `base`; `place` says where a piece lies in it, where

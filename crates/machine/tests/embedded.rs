@@ -139,8 +139,10 @@ fn a_different_instant_has_a_different_hash() {
     let mut out = Vec::new();
     run(&mut machine, 1_000_000, &mut out);
     let before = machine.state_hash();
-    machine.cpu_mut().set_r32(3, !machine.cpu().r32(3));
+    let inverse = !machine.cpu().r32(3);
+    machine.cpu_mut().set_r32(3, inverse);
     assert_ne!(machine.state_hash(), before);
-    machine.cpu_mut().set_r32(3, !machine.cpu().r32(3));
+    let inverse = !machine.cpu().r32(3);
+    machine.cpu_mut().set_r32(3, inverse);
     assert_eq!(machine.state_hash(), before);
 }

@@ -1,0 +1,11 @@
+//! Small ROMs, each a question about the machine with an answer in the manual.
+#![forbid(unsafe_code)]
+
+mod addressing;
+mod debug;
+mod events;
+mod modes;
+mod paging;
+mod rig;
+mod self_modifying;
+mod units;
