@@ -168,6 +168,28 @@ impl Memory {
         (host(entry, linear).0.wrapping_sub(self.arena.base())) as u32
     }
 
+    /// As [`Memory::lookup_read`] for either privilege, whatever the view: system structures are
+    /// read as supervisor at CPL 3, too.
+    pub fn lookup_read_as(&self, user: bool, linear: u32, size: u32) -> Option<HostAddress> {
+        let entry = self.entry_of(user, 0, linear);
+        let inside = linear & (PAGE - 1) <= PAGE - size;
+        (entry & VALID != 0 && inside).then(|| host(entry, linear))
+    }
+
+    /// As [`Memory::lookup_write`] for either privilege.
+    pub fn lookup_write_as(&self, user: bool, linear: u32, size: u32) -> Option<HostAddress> {
+        let entry = self.entry_of(user, 1, linear);
+        let inside = linear & (PAGE - 1) <= PAGE - size;
+        let hit = entry & FINE != 0 && self.hits_code(host(entry, linear), size);
+        (entry & VALID != 0 && inside && !hit).then(|| host(entry, linear))
+    }
+
+    fn entry_of(&self, user: bool, array: usize, linear: u32) -> u64 {
+        let space = self.spaces.get(usize::from(self.current.0));
+        let first = if user { 3 } else { 0 };
+        space.and_then(Option::as_ref).map_or(0, |s| s.get(first + array, linear >> PAGE_SHIFT))
+    }
+
     #[inline(never)]
     fn hits_code(&self, at: HostAddress, size: u32) -> bool {
         let physical = at.0.wrapping_sub(self.arena.base()) as u32;
@@ -494,6 +516,11 @@ impl Memory {
     /// privilege. Rights are narrowed by what the frame is and by its traces. Nothing happens
     /// for MMIO and watched frames.
     pub fn install(&mut self, linear: u32, at: u64, rights: Rights) {
+        self.install_as(self.user, linear, at, rights);
+    }
+
+    /// As [`Memory::install`], for either privilege.
+    pub fn install_as(&mut self, user: bool, linear: u32, at: u64, rights: Rights) {
         let page = linear >> PAGE_SHIFT;
         let Some(target) = self.resolve(at) else { return };
         let frame = target >> PAGE_SHIFT;
@@ -505,7 +532,7 @@ impl Memory {
             (traces.code != 0, self.kind(u64::from(target)) != PageKind::Ram || target as u64 != at);
         let write = rights.write && !rom && !traces.table && traces.dirty;
         let id = self.current;
-        let first = if self.user { 3 } else { 0 };
+        let first = if user { 3 } else { 0 };
         let entry = (self.arena.base() + (u64::from(frame) << PAGE_SHIFT)) | VALID;
         self.show(id, page, frame, entry);
         let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) else { return };

@@ -120,9 +120,7 @@ impl<B: Board> System for Live<'_, B> {
     }
     fn load(&mut self, linear: u32, size: u32, privilege: Privilege) -> Result<u64, Fault> {
         let access = self.access(false, privilege);
-        if access.user == (self.cpu.cpl == 3)
-            && let Some(at) = self.mem.lookup_read(linear, size)
-        {
+        if let Some(at) = self.mem.lookup_read_as(access.user, linear, size) {
             return Ok(match size {
                 1 => u64::from(self.mem.read::<1>(at)[0]),
                 2 => u64::from(u16::from_le_bytes(self.mem.read(at))),
@@ -134,9 +132,7 @@ impl<B: Board> System for Live<'_, B> {
     }
     fn store(&mut self, linear: u32, size: u32, value: u64, privilege: Privilege) -> Result<(), Fault> {
         let access = self.access(true, privilege);
-        if access.user == (self.cpu.cpl == 3)
-            && let Some(at) = self.mem.lookup_write(linear, size)
-        {
+        if let Some(at) = self.mem.lookup_write_as(access.user, linear, size) {
             match size {
                 1 => self.mem.write(at, (value as u8).to_le_bytes()),
                 2 => self.mem.write(at, (value as u16).to_le_bytes()),
@@ -149,7 +145,11 @@ impl<B: Board> System for Live<'_, B> {
     }
     fn probe(&mut self, linear: u32, size: u32, write: bool, privilege: Privilege) -> Result<(), Fault> {
         let access = self.access(write, privilege);
-        self.find(linear, size, access)
+        let shown = match write {
+            true => self.mem.lookup_write_as(access.user, linear, size),
+            false => self.mem.lookup_read_as(access.user, linear, size),
+        };
+        if shown.is_some() { Ok(()) } else { self.find(linear, size, access) }
     }
     fn port_in(&mut self, port: u16, size: u32) -> u32 {
         let value = self.board.port_in(self.mem, self.cpu.retired, port, size);

@@ -116,18 +116,14 @@ impl ShadowPolicy {
         if cpu.cr0 & cr0::PG == 0 {
             let at = u64::from(linear & cpu.a20_mask & !0xfff);
             if !watch::in_page(cpu, linear) {
-                mem.install(linear, at, all);
+                mem.install_as(access.user, linear, at, all);
             }
             return Ok(at | u64::from(linear & 0xfff));
         }
         let p = paging(cpu);
         let walk = mem::walk(&mut WalkerMemory(mem), &p, linear, access);
         let walk = walk.map_err(|e| self.page_fault(&p, linear, access, e))?;
-        // the view in use is that of the CPL; a supervisor access from CPL 3 (to a descriptor
-        // table, for one) shows nothing
-        if access.user == (cpu.cpl == 3) {
-            self.show(cpu, mem, linear, access, &walk, &p);
-        }
+        self.show(cpu, mem, linear, access, &walk, &p);
         Ok(walk.frame | u64::from(linear & 0xfff))
     }
 
@@ -157,7 +153,8 @@ impl ShadowPolicy {
         if !watch::in_page(cpu, linear) {
             // fetches have an array of their own, which data accesses leave alone
             let execute = access.fetch && walk.executable;
-            mem.install(linear, walk.frame, Rights { read: true, write: walk.writable, execute });
+            let rights = Rights { read: true, write: walk.writable, execute };
+            mem.install_as(access.user, linear, walk.frame, rights);
         }
     }
 
