@@ -244,7 +244,13 @@ impl<B: Board> Monitor for Vmm<B> {
 
 impl<B: Board> Vmm<B> {
     /// Fetches bytes that lie in one page.
-    fn fetch_part(&mut self, cpu: &State, mem: &mut Memory, linear: u32, out: &mut [u8]) -> Result<(), Fault> {
+    fn fetch_part(
+        &mut self,
+        cpu: &State,
+        mem: &mut Memory,
+        linear: u32,
+        out: &mut [u8],
+    ) -> Result<(), Fault> {
         let entry = mem.lookup_execute(linear);
         let physical = if entry != 0 {
             u64::from(mem.physical_of(entry, linear))
