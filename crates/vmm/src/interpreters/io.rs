@@ -162,9 +162,7 @@ fn repeat<S: System>(
         let at = s.state().r32(index) & mask;
         // the first iteration is counted as the instruction itself
         s.state_mut().retired += u64::from(done > 0);
-        if let Err(fault) = step(s, at).inspect_err(|_| left_by_286(s, insn, index, delta)) {
-            return Err(fault);
-        }
+        step(s, at).inspect_err(|_| left_by_286(s, insn, index, delta))?;
         set_masked(s, index, at.wrapping_add(delta), mask);
         set_masked(s, reg::CX, count - 1, mask);
         done += 1;
