@@ -255,7 +255,8 @@ pub fn rotate_carry<E: Emit>(e: &mut E, op: Shift, w: Width) -> Result<(), E::St
 }
 
 /// SHLD and SHRD. A 16-bit operand with a count above 16 is undefined: current AMD chips shift the
-/// source in again, clear CF, and OF as well for SHLD.
+/// source in again, and take CF (and OF of SHLD) from the destination shifted alone, where nothing
+/// of it is left.
 #[inline(always)]
 pub fn double<E: Emit>(e: &mut E, w: Width, right: bool) -> Result<(), E::Stop> {
     let dest = e.place(0, w, Access::Modify)?;
@@ -274,9 +275,10 @@ pub fn double<E: Emit>(e: &mut E, w: Width, right: bool) -> Result<(), E::Stop> 
         let of = if right { next_to_top(e, w, r, t) } else { e.xor(B32, t, cf) };
         let bits = e.imm(B64, u64::from(w.bits()));
         let beyond = e.ult(B64, bits, n);
+        let within = e.ult(B64, n, bits);
         let zero = e.imm(B32, 0);
         let cf = e.select(B32, beyond, zero, cf);
-        let of = if right { of } else { e.select(B32, beyond, zero, of) };
+        let of = if right { of } else { e.select(B32, within, of, cf) };
         let af = e.imm(B32, 1);
         e.set_flags(Flags::Parts { w, r, cf, of, af });
     });

@@ -11,4 +11,5 @@ pub mod host_runner;
 pub mod host_sse_trap;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod native;
+pub mod random;
 pub mod vectors;

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 pub(crate) const STUBS: u32 = 0x5a5a_0000;
 const ENTRY: u32 = STUBS;
 /// Where a test goes when it is done.
-const DONE: u32 = STUBS + 0x100;
+pub(crate) const DONE: u32 = STUBS + 0x100;
 const EXIT64: u32 = STUBS + 0x200;
 const CONTEXT: u32 = STUBS + 0x2000;
 /// The page of test code.

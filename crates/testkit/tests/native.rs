@@ -10,7 +10,8 @@ fn integer_code_against_the_host() {}
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[test]
 fn integer_code_against_the_host() {
-    use testkit::differ::{Pair, Random, case, listing};
+    use testkit::differ::{Pair, case, listing};
+    use testkit::random::Random;
     let number =
         |name: &str, default: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
     let seed = number("RINGER_SEED", 20_030_219);
