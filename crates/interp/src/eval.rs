@@ -85,7 +85,11 @@ impl<K: Kinds> Eval<'_, K> {
         if !s.permits(offset, size, write) {
             return Err(Stop::fault(self.cpu.limit_fault(segment)));
         }
-        Ok(s.base.wrapping_add(offset))
+        let linear = s.base.wrapping_add(offset);
+        if !self.cpu.permits_alignment(linear, size) {
+            return Err(Stop::fault(Fault::AC));
+        }
+        Ok(linear)
     }
 
     #[inline(always)]

@@ -25,8 +25,8 @@ fn mips(retired: u64, wall: Duration) -> f64 {
 /// The efficiency meter and its reasons, for people.
 pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
     let (s, retired) = (machine.stats(), machine.cpu().retired);
-    let innocuous = retired.saturating_sub(s.sensitive);
     let faults: u64 = s.faults.iter().sum();
+    let innocuous = retired.saturating_sub(s.sensitive + faults);
     let per_switch =
         if s.shadow.switches == 0 { 0.0 } else { s.shadow.fills as f64 / s.shadow.switches as f64 };
     format!(
@@ -61,7 +61,7 @@ fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
     let (s, retired) = (machine.stats(), machine.cpu().retired);
     json!({
         "retired": retired,
-        "innocuous": retired.saturating_sub(s.sensitive),
+        "innocuous": retired.saturating_sub(s.sensitive + s.faults.iter().sum::<u64>()),
         "sensitive": s.sensitive,
         "exits": s.exits,
         "faults": s.faults.iter().enumerate().filter(|(_, n)| **n > 0)
