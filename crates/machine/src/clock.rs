@@ -61,6 +61,6 @@ impl Clock {
 }
 
 /// The time-stamp counter at a time.
-pub fn time_stamp(now: Nanos) -> u64 {
+pub(crate) fn time_stamp(now: Nanos) -> u64 {
     (u128::from(now) * u128::from(TSC_HZ) / 1_000_000_000) as u64
 }
