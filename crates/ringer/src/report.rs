@@ -28,7 +28,7 @@ const MODES: [&str; 4] = ["real", "virtual-8086", "supervisor", "user"];
 /// The efficiency meter and its reasons, for people.
 pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
     let (s, retired) = (machine.stats(), machine.cpu().retired);
-    let innocuous = retired.saturating_sub(s.sensitive);
+    let innocuous = retired.saturating_sub(s.sensitive + s.faults.iter().sum::<u64>());
     let mut lines = vec![
         row("instructions retired", retired, String::new()),
         row("  innocuous", innocuous, format!("{:.3} % without intervention", share(innocuous, retired))),
@@ -65,7 +65,7 @@ fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
         s.faults.iter().enumerate().filter(|(_, n)| **n > 0).map(|(v, n)| (v.to_string(), json!(n))).collect();
     json!({
         "retired": retired,
-        "innocuous": retired.saturating_sub(s.sensitive),
+        "innocuous": retired.saturating_sub(s.sensitive + s.faults.iter().sum::<u64>()),
         "sensitive": s.sensitive,
         "retired_by_mode": by_mode,
         "exits": { "all": s.exits, "asked_for": s.requests, "budget": s.budgets, "faults": faults },

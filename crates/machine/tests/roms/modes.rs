@@ -42,9 +42,9 @@ fn real_mode_int_and_iret() {
     })
     .run();
     assert_eq!(o.exit, Exit::Stuck);
-    let [inside, after, sp, sp_inside] = o.results();
+    let [inside, after, pointer, pointer_inside] = o.results();
     assert_eq!((inside & IF, after & IF), (0, IF));
-    assert_eq!((sp, sp_inside), (STACK, STACK - 6));
+    assert_eq!((pointer, pointer_inside), (STACK, STACK - 6));
 }
 
 /// SDM vol. 3B, 20.1.1 and 8.7.13.4: with A20 masked, addresses wrap at 1 MiB.
@@ -175,8 +175,8 @@ fn v86_below_iopl_3_traps_to_the_monitor() {
         assert_eq!(r.eip, o.at(&format!("v86 {n}")), "{n}");
         assert_eq!(r.flags & VM, VM);
         assert_eq!(r.cs, 0);
-        // nine doublewords and the error code lie on the stack of CPL 0
-        assert_eq!(r.esp, STACK - 36);
+        // above EIP, CS and EFLAGS lie the other six of the nine doublewords
+        assert_eq!(r.esp, STACK - 24);
     }
 }
 
@@ -294,8 +294,15 @@ fn a_call_gate_of_dpl_0_is_shut_to_programs() {
 /// A TSS whose task starts at a label, at CPL 0.
 fn second_task(a: &mut Asm, tss: u32, label: &str, trap: u32) -> Assembled {
     let (code, data) = (u32::from(KCODE), u32::from(KDATA));
-    let fields =
-        [(0x20, a.at(label)), (0x24, 2), (0x38, STACK - 0x800), (0x48, data), (0x4c, code), (0x50, data), (0x54, data)];
+    let fields = [
+        (0x20, a.at(label)),
+        (0x24, 2),
+        (0x38, STACK - 0x800),
+        (0x48, data),
+        (0x4c, code),
+        (0x50, data),
+        (0x54, data),
+    ];
     for (at, value) in fields.into_iter().chain([(0x64, trap)]) {
         asm! { a => mov dword_ptr(tss + at), value; }
     }
@@ -340,12 +347,12 @@ fn task_switch_by_call_and_back_by_iret() {
     })
     .descriptor(OWN, segment(SECOND, 0x67, 0x89, 0))
     .run();
-    let [tr, flags, link, cr0, ebx, flags_back, tr_back, type_back, type_inside] = o.results();
+    let [task, flags, link, control, kept, flags_back, tr_back, type_back, type_inside] = o.results();
     assert!(o.log.is_empty(), "{:?}", o.log);
-    assert_eq!((tr, link), (OWN.into(), TASK.into()));
+    assert_eq!((task, link), (OWN.into(), TASK.into()));
     assert_eq!((flags & NT, flags_back & NT), (NT, 0));
-    assert_eq!(cr0 & 8, 8, "TS");
-    assert_eq!((ebx, tr_back & 0xffff), (0x5555, TASK.into()));
+    assert_eq!(control & 8, 8, "TS");
+    assert_eq!((kept, tr_back & 0xffff), (0x5555, TASK.into()));
     assert_eq!((type_inside, type_back), (0x8b, 0x89));
 }
 
@@ -408,7 +415,8 @@ fn triple_fault() {
 fn fast_system_calls() {
     let rig = || {
         Rig::protected(|a| {
-            for (msr, value) in [(0x174, u32::from(KCODE)), (0x175, STACK - 0x100), (0x176, a.at("service"))] {
+            for (msr, value) in [(0x174, u32::from(KCODE)), (0x175, STACK - 0x100), (0x176, a.at("service"))]
+            {
                 asm! { a => mov ecx, msr; mov eax, value; xor edx, edx; wrmsr; }
             }
             resume_at(a, "end")?;
@@ -438,8 +446,8 @@ fn fast_system_calls() {
         })
     };
     let mut o = rig().run();
-    let [esp, ss, flags, back_esp, back_cs] = o.results();
-    assert_eq!((esp, ss, flags & IF), (STACK - 0x100, KDATA.into(), 0));
+    let [pointer, stack, flags, back_esp, back_cs] = o.results();
+    assert_eq!((pointer, stack, flags & IF), (STACK - 0x100, KDATA.into(), 0));
     assert_eq!((back_esp, back_cs), (USER_STACK - 0x40, UCODE.into()));
     assert_eq!(o.faults(), [(13, 0)], "HLT at CPL 3");
     // a chip without it has no such registers
