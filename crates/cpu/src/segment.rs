@@ -48,7 +48,8 @@ impl Segment {
     /// A segment of real or V86 mode: base 16 times the selector, 64 KiB, with the given DPL.
     pub fn real(selector: u16, dpl: u16) -> Segment {
         let rights = rights::PRESENT | rights::S | rights::WRITABLE | rights::ACCESSED | dpl << 5;
-        let mut s = Segment { base: u32::from(selector) << 4, limit: 0xffff, rights, selector, ..Segment::default() };
+        let mut s =
+            Segment { base: u32::from(selector) << 4, limit: 0xffff, rights, selector, ..Segment::default() };
         s.refresh();
         s
     }

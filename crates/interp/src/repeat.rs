@@ -51,7 +51,13 @@ pub(crate) fn repeat<'a, K: Kinds, const FAST: bool>(
 
 /// Does as many iterations at once as lie in one page and leave nothing to decide; returns
 /// their number. Upwards only, and never the last of a comparison, whose flags show.
-fn skip<K: Kinds, const FAST: bool>(e: &mut Eval<'_, K, FAST>, bulk: Bulk, w: Width, most: u64, wants_equal: bool) -> u64 {
+fn skip<K: Kinds, const FAST: bool>(
+    e: &mut Eval<'_, K, FAST>,
+    bulk: Bulk,
+    w: Width,
+    most: u64,
+    wants_equal: bool,
+) -> u64 {
     if most < 2 || e.cpu.eflags & eflags::DF != 0 {
         return 0;
     }
@@ -106,7 +112,14 @@ fn forward<K: Kinds, const FAST: bool>(e: &mut Eval<'_, K, FAST>, iw: Width, r: 
 }
 
 /// Elements from `offset` that lie in its page, the segment and the address size.
-fn run<K: Kinds, const FAST: bool>(e: &mut Eval<'_, K, FAST>, segment: u8, offset: u32, size: u64, most: u64, write: bool) -> u64 {
+fn run<K: Kinds, const FAST: bool>(
+    e: &mut Eval<'_, K, FAST>,
+    segment: u8,
+    offset: u32,
+    size: u64,
+    most: u64,
+    write: bool,
+) -> u64 {
     let s = *e.cpu.segment(segment);
     let linear = s.base.wrapping_add(offset);
     let in_page = u64::from(PAGE - linear % PAGE) / size;
