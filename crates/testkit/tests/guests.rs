@@ -22,7 +22,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let trials = vec![
         with("flat_linux_answers", no_bios_linux().is_some(), flat_linux_answers),
-        with("grub_invaders_shows_its_title", have(&[file::INVADERS]), grub_invaders_shows_its_title),
+        with("grub_invaders_plays", have(&[file::INVADERS]), grub_invaders_plays),
         with("gnu_mach_panics_for_want_of_a_bootstrap", have(&[file::MACH]), gnu_mach_panics),
         with("debian_gives_a_shell", have(&[file::KERNEL, file::INITRD]), debian_gives_a_shell),
         with("two_boots_are_the_same", have(&[file::KERNEL, file::INITRD]), two_boots_are_the_same),
@@ -76,10 +76,25 @@ fn multiboot(name: &str) -> Result<Console, Failed> {
     Ok(Console::boot(&image, 64 << 20, PATIENCE)?)
 }
 
-fn grub_invaders_shows_its_title() -> Outcome {
+fn grub_invaders_plays() -> Outcome {
     let mut console = multiboot(file::INVADERS)?;
-    console.wait_for_screen("INVADERS")?;
-    Ok(())
+    // the player's ship, and a formation above it that moves
+    console.wait_for_screen("/ \\")?;
+    let invaders = |screen: &str| screen.lines().filter(|row| row.matches("-*-").count() >= 3).count();
+    let first = console.screen();
+    if invaders(&first) < 5 {
+        return Err(format!("no formation:\n{first}").into());
+    }
+    for _ in 0..500 {
+        if let Some(exit) = console.step(u64::MAX) {
+            return Err(format!("the game ended: {exit:?}").into());
+        }
+        let now = console.screen();
+        if now != first && invaders(&now) >= 5 {
+            return Ok(());
+        }
+    }
+    Err(format!("the formation stands still:\n{first}").into())
 }
 
 fn gnu_mach_panics() -> Outcome {
