@@ -1,0 +1,6 @@
+//! Developer commands, and where they leave what tests use.
+#![forbid(unsafe_code)]
+
+mod command;
+pub mod guests;
+pub mod test;
