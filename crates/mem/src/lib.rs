@@ -5,10 +5,12 @@
 
 mod arena;
 mod bulk;
+mod physical;
 mod rmap;
 mod shadow;
 mod space;
 mod trace;
+mod tracing;
 mod walk;
 
 pub use arena::{Arena, HostAddress};

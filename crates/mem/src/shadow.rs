@@ -47,8 +47,6 @@ const FINE: u64 = 2;
 
 /// Host pages of shadow arrays in all, beyond which the least recently used space goes.
 const SHADOW_PAGES: usize = 48 << 10;
-/// Places at which one table may be in use before its shadows are made anew.
-const TABLE_USES: usize = 256;
 /// Spaces kept at most.
 const SPACES: usize = 96;
 
@@ -61,20 +59,20 @@ struct View {
 
 /// Guest memory of one machine, with the shadows of its address spaces.
 pub struct Memory {
-    arena: Arena,
-    kinds: Vec<PageKind>,
-    traces: Vec<FrameTraces>,
+    pub(crate) arena: Arena,
+    pub(crate) kinds: Vec<PageKind>,
+    pub(crate) traces: Vec<FrameTraces>,
     reverse: ReverseMap,
     spaces: Vec<Option<Space>>,
     index: HashMap<(u32, Role), SpaceId>,
-    tables: HashMap<u32, Vec<TableUse>>,
+    pub(crate) tables: HashMap<u32, Vec<TableUse>>,
     current: SpaceId,
     user: bool,
     view: View,
     clock: u64,
-    queue: Vec<Trace>,
-    log_dirty: bool,
-    aliases: Vec<(u32, u32, u32)>,
+    pub(crate) queue: Vec<Trace>,
+    pub(crate) log_dirty: bool,
+    pub(crate) aliases: Vec<(u32, u32, u32)>,
     /// Shadow entries made so far.
     pub fills: u64,
 }
@@ -126,8 +124,6 @@ impl Memory {
     pub(crate) fn arena_mut(&mut self) -> &mut Arena {
         &mut self.arena
     }
-
-    // ---- the view that engines use ----
 
     /// Host address for a load of `size` bytes at `linear`, when it is plain memory.
     #[inline(always)]
@@ -208,221 +204,6 @@ impl Memory {
     pub fn write<const N: usize>(&mut self, at: HostAddress, value: [u8; N]) {
         self.arena.write(at, value);
     }
-
-    // ---- physical memory ----
-
-    /// What the physical page of `at` is.
-    #[inline]
-    pub fn kind(&self, at: u64) -> PageKind {
-        self.kinds.get((at >> PAGE_SHIFT) as usize).copied().unwrap_or(PageKind::Mmio)
-    }
-
-    /// Declares the pages of a physical range; drops their shadows.
-    pub fn set_kind(&mut self, at: u32, len: u32, kind: PageKind) {
-        let first = at >> PAGE_SHIFT;
-        for frame in first..first.saturating_add(len.div_ceil(PAGE)) {
-            if let Some(k) = self.kinds.get_mut(frame as usize) {
-                *k = kind;
-                self.drop_frame(frame);
-            }
-        }
-    }
-
-    /// Lets the physical range from `at` show arena memory at `target` (high BIOS, for one).
-    pub fn alias(&mut self, at: u32, len: u32, target: u32) {
-        self.aliases.push((at, len, target));
-    }
-
-    /// Where in the arena a physical address lies, if it is memory.
-    pub fn resolve(&self, at: u64) -> Option<u32> {
-        if self.kind(at) != PageKind::Mmio {
-            return Some(at as u32);
-        }
-        let at = u32::try_from(at).ok()?;
-        let &(base, _, target) = self.aliases.iter().find(|&&(base, len, _)| at.wrapping_sub(base) < len)?;
-        Some(target + (at - base))
-    }
-
-    /// Copies bytes out of physical memory; what is not memory reads as FFh.
-    pub fn read_physical(&self, at: u64, out: &mut [u8]) {
-        let mut done = 0;
-        while done < out.len() {
-            let at = at + done as u64;
-            let room = (u64::from(PAGE) - at % u64::from(PAGE)) as usize;
-            let n = room.min(out.len() - done);
-            let part = &mut out[done..done + n];
-            match self.resolve(at) {
-                Some(a) => self.arena.copy_out(self.arena.host(u64::from(a)), part),
-                None => part.fill(0xff),
-            }
-            done += n;
-        }
-    }
-
-    /// An aligned dword of physical memory, if it is memory.
-    #[inline]
-    pub fn dword(&self, at: u32) -> Option<u32> {
-        let at = self.resolve(u64::from(at & !3))?;
-        Some(u32::from_le_bytes(self.arena.read(self.arena.host(u64::from(at)))))
-    }
-
-    /// Writes to RAM as a device does (DMA), or a slow guest store: through the traces. What is
-    /// ROM or no memory ignores it.
-    pub fn write_physical(&mut self, at: u64, bytes: &[u8]) {
-        let mut done = 0;
-        while done < bytes.len() {
-            let at = at + done as u64;
-            let room = (u64::from(PAGE) - at % u64::from(PAGE)) as usize;
-            let n = room.min(bytes.len() - done);
-            if self.kind(at) == PageKind::Ram {
-                self.note_write(at as u32, n as u32);
-                self.arena.copy_in(self.arena.host(at), &bytes[done..done + n]);
-            }
-            done += n;
-        }
-    }
-
-    /// Puts an image into memory, ROM included; for loading before the guest runs.
-    pub fn load(&mut self, at: u32, bytes: &[u8]) -> bool {
-        let fits = u64::from(at) + bytes.len() as u64 <= self.arena.len();
-        if fits {
-            self.note_write(at, bytes.len() as u32);
-            self.arena.copy_in(self.arena.host(u64::from(at)), bytes);
-        }
-        fits
-    }
-
-    /// Sets bits of a dword for the page walker: A and D, which no trace needs to see.
-    pub fn set_bits(&mut self, at: u32, bits: u32) {
-        if self.kind(u64::from(at)) == PageKind::Ram
-            && let Some(old) = self.dword(at)
-        {
-            self.traces[(at >> PAGE_SHIFT) as usize].dirty = true;
-            self.arena.write(self.arena.host(u64::from(at & !3)), (old | bits).to_le_bytes());
-        }
-    }
-
-    // ---- traces ----
-
-    fn note_write(&mut self, at: u32, len: u32) {
-        let mut done = 0;
-        while done < len {
-            let at = at + done;
-            let n = (PAGE - at % PAGE).min(len - done);
-            self.note_write_in_page(at >> PAGE_SHIFT, at % PAGE, n);
-            done += n;
-        }
-    }
-
-    fn note_write_in_page(&mut self, frame: u32, offset: u32, len: u32) {
-        let Some(traces) = self.traces.get_mut(frame as usize) else { return };
-        traces.dirty = true;
-        let hit = traces.code & grains(offset, len);
-        if hit != 0 {
-            self.queue.push(Trace::Code { frame, grains: hit });
-        }
-        if traces.table {
-            self.queue.push(Trace::Table { frame, offset, len });
-        }
-    }
-
-    /// Whether writes wait in the queue.
-    #[inline(always)]
-    pub fn has_traces(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
-    /// Takes the queued table writes, leaving those to code for the engine.
-    pub fn take_table_writes(&mut self) -> Vec<Trace> {
-        let (code, tables) = self.queue.drain(..).partition(|t| matches!(t, Trace::Code { .. }));
-        self.queue = code;
-        tables
-    }
-
-    /// Takes the queued writes to code.
-    pub fn take_code_writes(&mut self) -> Vec<Trace> {
-        let (code, tables) = self.queue.drain(..).partition(|t| matches!(t, Trace::Code { .. }));
-        self.queue = tables;
-        code
-    }
-
-    /// Declares which grains of a frame hold translated code.
-    pub fn set_code(&mut self, frame: u32, code: u64) {
-        if let Some(t) = self.traces.get_mut(frame as usize) {
-            let old = std::mem::replace(&mut t.code, code);
-            if (old == 0) != (code == 0) {
-                self.revoke_writes(frame);
-            }
-        }
-    }
-
-    /// Declares that `frame` serves as a page table; its writes are traced from now on.
-    pub fn trace_table(&mut self, frame: u32, table_use: TableUse) {
-        let Some(t) = self.traces.get_mut(frame as usize) else { return };
-        let new = !std::mem::replace(&mut t.table, true);
-        if self.table_uses(frame).len() >= TABLE_USES {
-            self.unshadow(frame);
-            return self.trace_table(frame, table_use);
-        }
-        let users = self.tables.entry(frame).or_default();
-        if !users.contains(&table_use) {
-            users.push(table_use);
-        }
-        if new {
-            self.revoke_writes(frame);
-        }
-    }
-
-    /// How a traced frame serves as a page table.
-    pub fn table_uses(&self, frame: u32) -> &[TableUse] {
-        self.tables.get(&frame).map_or(&[], Vec::as_slice)
-    }
-
-    /// Drops all that was derived from a table, and its trace.
-    pub fn unshadow(&mut self, frame: u32) {
-        for u in self.tables.remove(&frame).unwrap_or_default() {
-            let entries = PAGE / u.entry_size;
-            self.drop_pages(u.space, u.first_page, entries * u.pages_per_entry);
-        }
-        if let Some(t) = self.traces.get_mut(frame as usize) {
-            t.table = false;
-        }
-    }
-
-    /// Makes every access to a frame slow (or no longer): for watchpoints.
-    pub fn watch(&mut self, frame: u32, on: bool) {
-        if let Some(t) = self.traces.get_mut(frame as usize)
-            && std::mem::replace(&mut t.watch, on) != on
-        {
-            self.drop_frame(frame);
-        }
-    }
-
-    /// Starts a dirty log: every frame counts as clean until it is written.
-    pub fn start_dirty_log(&mut self) {
-        self.log_dirty = true;
-        self.traces.iter_mut().for_each(|t| t.dirty = false);
-        (0..self.traces.len() as u32).for_each(|f| self.revoke_writes(f));
-    }
-
-    /// Ends the dirty log.
-    pub fn stop_dirty_log(&mut self) {
-        self.log_dirty = false;
-        self.traces.iter_mut().for_each(|t| t.dirty = true);
-    }
-
-    /// The frames written since the log was started or last taken, which are clean again.
-    pub fn take_dirty(&mut self) -> Vec<u32> {
-        let dirty: Vec<u32> =
-            (0..self.traces.len() as u32).filter(|&f| self.traces[f as usize].dirty).collect();
-        for &f in &dirty {
-            self.traces[f as usize].dirty = !self.log_dirty;
-            self.revoke_writes(f);
-        }
-        dirty
-    }
-
-    // ---- shadows ----
 
     /// Makes (table, role) the current space; returns whether it was new.
     ///
@@ -606,7 +387,7 @@ impl Memory {
     }
 
     /// Takes the write entries of a frame away in every space, so that the next store looks.
-    fn revoke_writes(&mut self, frame: u32) {
+    pub(crate) fn revoke_writes(&mut self, frame: u32) {
         let users: Vec<_> = self.reverse.users(frame).collect();
         for (id, page) in users {
             if let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) {

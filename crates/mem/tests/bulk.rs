@@ -18,7 +18,9 @@ fn bytes(m: &Memory) -> Vec<u8> {
 #[test]
 fn copies_are_element_by_element_and_upwards() {
     for size in [1, 2, 4] {
-        for (from, to) in [(0, 512), (512, 0), (0, 1), (0, 2), (0, 3), (0, 4), (4, 0), (0, 8), (1, 6), (8, 11)] {
+        for (from, to) in
+            [(0, 512), (512, 0), (0, 1), (0, 2), (0, 3), (0, 4), (4, 0), (0, 8), (1, 6), (8, 11)]
+        {
             for count in [0, 1, 2, 3, 7, 64, 100] {
                 let (mut m, base) = memory();
                 let image: Vec<u8> = (0..4096u32).map(|n| (n * 7 + n / 256) as u8).collect();

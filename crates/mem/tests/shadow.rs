@@ -18,7 +18,10 @@ fn an_entry_shows_its_frame_until_it_is_dropped() {
     assert_eq!(m.dword(0x9ffc), Some(0x1234_5678));
     assert_eq!(m.physical_of(m.lookup_execute(0x5123), 0x5123), 0x9123);
     m.drop_pages(m.current(), 5, 1);
-    assert_eq!((m.lookup_read(0x5000, 1), m.lookup_write(0x5000, 1), m.lookup_execute(0x5000)), (None, None, 0));
+    assert_eq!(
+        (m.lookup_read(0x5000, 1), m.lookup_write(0x5000, 1), m.lookup_execute(0x5000)),
+        (None, None, 0)
+    );
 }
 
 #[test]

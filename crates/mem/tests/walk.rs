@@ -120,7 +120,10 @@ fn pae_has_eight_byte_entries_and_no_execute() {
     let w = walk(&mut pae(7, 7), &p, LINEAR, FETCH).expect("executable");
     assert_eq!((w.frame, w.tables), (0x8_9000, [Some((0x3000, 512)), Some((0x4000, 1))]));
     for (pde, pte) in [(7 | NX, 7), (7, 7 | NX)] {
-        assert_eq!(walk(&mut pae(pde, pte), &p, LINEAR, FETCH), Err(PageError { present: true, reserved: false }));
+        assert_eq!(
+            walk(&mut pae(pde, pte), &p, LINEAR, FETCH),
+            Err(PageError { present: true, reserved: false })
+        );
         assert!(!walk(&mut pae(pde, pte), &p, LINEAR, USER).expect("data").executable);
     }
     // with EFER.NXE = 0 the bit is reserved

@@ -1,0 +1,127 @@
+//! Setting, hitting and taking memory traces.
+
+use crate::trace::grains;
+use crate::{Memory, PAGE, PAGE_SHIFT, TableUse, Trace};
+
+/// Places at which one table may be in use before its shadows are made anew.
+const TABLE_USES: usize = 256;
+
+impl Memory {
+    pub(crate) fn note_write(&mut self, at: u32, len: u32) {
+        let mut done = 0;
+        while done < len {
+            let at = at + done;
+            let n = (PAGE - at % PAGE).min(len - done);
+            self.note_write_in_page(at >> PAGE_SHIFT, at % PAGE, n);
+            done += n;
+        }
+    }
+
+    fn note_write_in_page(&mut self, frame: u32, offset: u32, len: u32) {
+        let Some(traces) = self.traces.get_mut(frame as usize) else { return };
+        traces.dirty = true;
+        let hit = traces.code & grains(offset, len);
+        if hit != 0 {
+            self.queue.push(Trace::Code { frame, grains: hit });
+        }
+        if traces.table {
+            self.queue.push(Trace::Table { frame, offset, len });
+        }
+    }
+
+    /// Whether writes wait in the queue.
+    #[inline(always)]
+    pub fn has_traces(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Takes the queued table writes, leaving those to code for the engine.
+    pub fn take_table_writes(&mut self) -> Vec<Trace> {
+        let (code, tables) = self.queue.drain(..).partition(|t| matches!(t, Trace::Code { .. }));
+        self.queue = code;
+        tables
+    }
+
+    /// Takes the queued writes to code.
+    pub fn take_code_writes(&mut self) -> Vec<Trace> {
+        let (code, tables) = self.queue.drain(..).partition(|t| matches!(t, Trace::Code { .. }));
+        self.queue = tables;
+        code
+    }
+
+    /// Declares which grains of a frame hold translated code.
+    pub fn set_code(&mut self, frame: u32, code: u64) {
+        if let Some(t) = self.traces.get_mut(frame as usize) {
+            let old = std::mem::replace(&mut t.code, code);
+            if (old == 0) != (code == 0) {
+                self.revoke_writes(frame);
+            }
+        }
+    }
+
+    /// Declares that `frame` serves as a page table; its writes are traced from now on.
+    pub fn trace_table(&mut self, frame: u32, table_use: TableUse) {
+        let Some(t) = self.traces.get_mut(frame as usize) else { return };
+        let new = !std::mem::replace(&mut t.table, true);
+        if self.table_uses(frame).len() >= TABLE_USES {
+            self.unshadow(frame);
+            return self.trace_table(frame, table_use);
+        }
+        let users = self.tables.entry(frame).or_default();
+        if !users.contains(&table_use) {
+            users.push(table_use);
+        }
+        if new {
+            self.revoke_writes(frame);
+        }
+    }
+
+    /// How a traced frame serves as a page table.
+    pub fn table_uses(&self, frame: u32) -> &[TableUse] {
+        self.tables.get(&frame).map_or(&[], Vec::as_slice)
+    }
+
+    /// Drops all that was derived from a table, and its trace.
+    pub fn unshadow(&mut self, frame: u32) {
+        for u in self.tables.remove(&frame).unwrap_or_default() {
+            let entries = PAGE / u.entry_size;
+            self.drop_pages(u.space, u.first_page, entries * u.pages_per_entry);
+        }
+        if let Some(t) = self.traces.get_mut(frame as usize) {
+            t.table = false;
+        }
+    }
+
+    /// Makes every access to a frame slow (or no longer): for watchpoints.
+    pub fn watch(&mut self, frame: u32, on: bool) {
+        if let Some(t) = self.traces.get_mut(frame as usize)
+            && std::mem::replace(&mut t.watch, on) != on
+        {
+            self.drop_frame(frame);
+        }
+    }
+
+    /// Starts a dirty log: every frame counts as clean until it is written.
+    pub fn start_dirty_log(&mut self) {
+        self.log_dirty = true;
+        self.traces.iter_mut().for_each(|t| t.dirty = false);
+        (0..self.traces.len() as u32).for_each(|f| self.revoke_writes(f));
+    }
+
+    /// Ends the dirty log.
+    pub fn stop_dirty_log(&mut self) {
+        self.log_dirty = false;
+        self.traces.iter_mut().for_each(|t| t.dirty = true);
+    }
+
+    /// The frames written since the log was started or last taken, which are clean again.
+    pub fn take_dirty(&mut self) -> Vec<u32> {
+        let dirty: Vec<u32> =
+            (0..self.traces.len() as u32).filter(|&f| self.traces[f as usize].dirty).collect();
+        for &f in &dirty {
+            self.traces[f as usize].dirty = !self.log_dirty;
+            self.revoke_writes(f);
+        }
+        dirty
+    }
+}
