@@ -108,13 +108,15 @@ impl Asm {
         let mut label = self.to(name);
         let s = self.last();
         s.code.set_label(&mut label)?;
+        // something of no length that the label is of, since an instruction has one label at most
+        s.code.zero_bytes()?;
         s.labels.insert(name.to_owned(), (label, true));
         Ok(())
     }
 
     /// The address of a label of any section, as a number.
     pub fn at(&self, name: &str) -> u32 {
-        self.known.get(name).copied().unwrap_or(0x7fff_0000)
+        self.known.get(name).copied().unwrap_or(0x7f00)
     }
 
     /// REP STOSD.

@@ -148,7 +148,7 @@ pub struct State {
     pub eip: u32,
     /// EFLAGS without the arithmetic flags.
     pub eflags: u32,
-    /// Instructions retired; a REP iteration counts one.
+    /// Instructions retired; a REP iteration counts one, and so does a fault.
     pub retired: u64,
     /// The engine runs no instruction once `retired` has reached this.
     pub until: u64,
@@ -204,6 +204,9 @@ pub struct State {
     pub nmi_pending: bool,
     /// The chip that this is.
     pub model: CpuModel,
+    /// The running instruction's accesses must be aligned (CR0.AM, EFLAGS.AC and CPL 3). Segments
+    /// are then never flat, so that every access comes past the check.
+    pub aligned: bool,
 }
 
 impl State {
@@ -243,6 +246,7 @@ impl State {
             nmi_blocked: false,
             nmi_pending: false,
             model,
+            aligned: false,
         };
         s.reset_for(model);
         s
@@ -333,6 +337,33 @@ impl State {
     #[inline(always)]
     pub fn protected(&self) -> bool {
         self.cr0 & cr0::PE != 0 && self.eflags & eflags::VM == 0
+    }
+
+    /// CR0.AM, EFLAGS.AC and CPL 3: unaligned accesses raise #AC (SDM vol. 3A, interrupt 17).
+    #[inline]
+    pub fn alignment_checked(&self) -> bool {
+        self.eflags & eflags::AC != 0 && self.cr0 & cr0::AM != 0 && self.cpl == 3
+    }
+
+    /// Switches the check of alignment on or off for what runs next.
+    pub fn set_aligned(&mut self, on: bool) {
+        self.aligned = on;
+        for s in &mut self.seg {
+            s.refresh();
+            s.flat_read &= !on;
+            s.flat_write &= !on;
+        }
+    }
+
+    /// Whether an access may be made where alignment is checked.
+    pub fn permits_alignment(&self, linear: u32, size: u32) -> bool {
+        let unit = match size {
+            2 | 4 | 8 => size,
+            10 => 8,
+            // whole SSE registers have rules of their own
+            _ => 1,
+        };
+        !self.aligned || linear & (unit - 1) == 0
     }
 
     /// Interrupts are held off by STI, MOV SS or POP SS.

@@ -87,7 +87,11 @@ impl<K: Kinds, const FAST: bool> Eval<'_, K, FAST> {
         if !inside && (FAST || !s.permits(offset, size, write)) {
             return Err(if FAST { Stop::Slow } else { Stop::fault(self.cpu.limit_fault(segment)) });
         }
-        Ok(s.base.wrapping_add(offset))
+        let linear = s.base.wrapping_add(offset);
+        if !self.cpu.permits_alignment(linear, size) {
+            return Err(Stop::fault(Fault::AC));
+        }
+        Ok(linear)
     }
 
     #[inline(always)]

@@ -27,7 +27,8 @@ const MODES: [&str; 4] = ["real", "virtual-8086", "supervisor", "user"];
 
 /// The efficiency meter and its reasons, for people.
 pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
-    let (s, retired) = (machine.stats(), machine.cpu().retired);
+    let s = machine.stats();
+    let retired: u64 = s.retired.iter().sum();
     let innocuous = retired.saturating_sub(s.sensitive);
     let mut lines = vec![
         row("instructions retired", retired, String::new()),
@@ -58,7 +59,8 @@ fn row(name: &str, n: u64, note: String) -> String {
 }
 
 fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
-    let (s, retired) = (machine.stats(), machine.cpu().retired);
+    let s = machine.stats();
+    let retired: u64 = s.retired.iter().sum();
     let by_mode: serde_json::Map<_, _> =
         MODES.iter().zip(s.retired).map(|(name, n)| ((*name).to_owned(), json!(n))).collect();
     let faults: serde_json::Map<_, _> =

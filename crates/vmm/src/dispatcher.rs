@@ -127,14 +127,21 @@ impl<B: Board> Vmm<B> {
         if breakpoints && self.execution_breakpoint(cpu, mem) {
             return;
         }
-        let one = stepping || breakpoints || cpu.retired < cpu.shadow_until;
+        let aligned = cpu.alignment_checked();
+        let one = stepping || breakpoints || aligned || cpu.retired < cpu.shadow_until;
         let (before, at, mode) = (cpu.retired, cpu.eip, Mode::of(cpu));
         let limit = if one { cpu.retired + 1 } else { until };
         // RF covers this one instruction; an RF that the instruction itself loads is the next one's
         let resumed = cpu.eflags & eflags::RF != 0;
         cpu.eflags &= !eflags::RF;
         self.interrupted_itself = false;
+        if aligned {
+            cpu.set_aligned(true);
+        }
         let reason = engine.run(cpu, mem, self, limit);
+        if aligned {
+            cpu.set_aligned(false);
+        }
         self.count_exit(&reason, mode, cpu.retired - before);
         if resumed && cpu.retired > before && cpu.eip == at && self.repeats(cpu, mem) {
             cpu.eflags |= eflags::RF;
@@ -206,10 +213,11 @@ impl<B: Board> Vmm<B> {
     fn fault(&mut self, cpu: &mut State, mem: &mut Memory, fault: Fault) {
         self.stats.faults[usize::from(fault.vector) % 32] += 1;
         cpu.debug_hits = 0;
+        // a fault takes the time of an instruction: handlers that fault for ever must not stop time
+        cpu.retired += 1;
         if fault == Fault::MF && cpu.cr0 & cr0::NE == 0 {
             // FERR# to the PIC; the instruction waits for the interrupt
             self.board.numeric_error();
-            cpu.retired += 1;
             return;
         }
         interrupt::deliver_fault(&mut self.live(cpu, mem), fault);

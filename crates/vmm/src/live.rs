@@ -25,6 +25,11 @@ impl<B: Board> Live<'_, B> {
         Access { write, user, fetch: false }
     }
 
+    fn check_alignment(&self, linear: u32, size: u32, privilege: Privilege) -> Result<(), Fault> {
+        let own = privilege == Privilege::Current && self.cpu.cpl == 3;
+        if own && !self.cpu.permits_alignment(linear, size) { Err(Fault::AC) } else { Ok(()) }
+    }
+
     fn hit(&mut self, linear: u32, size: u32, write: bool) {
         let hits = watch::data_hits(self.cpu, linear, size, write);
         if hits != 0 {
@@ -119,6 +124,7 @@ impl<B: Board> System for Live<'_, B> {
         truth
     }
     fn load(&mut self, linear: u32, size: u32, privilege: Privilege) -> Result<u64, Fault> {
+        self.check_alignment(linear, size, privilege)?;
         let access = self.access(false, privilege);
         if let Some(at) = self.mem.lookup_read_as(access.user, linear, size) {
             return Ok(match size {
@@ -131,6 +137,7 @@ impl<B: Board> System for Live<'_, B> {
         self.read(linear, size, access)
     }
     fn store(&mut self, linear: u32, size: u32, value: u64, privilege: Privilege) -> Result<(), Fault> {
+        self.check_alignment(linear, size, privilege)?;
         let access = self.access(true, privilege);
         if let Some(at) = self.mem.lookup_write_as(access.user, linear, size) {
             match size {

@@ -106,7 +106,7 @@ fn execution_breakpoint_and_rf() {
         }
         Ok(())
     })
-    .limit(10_000)
+    .limit(100_000)
     .run();
     let [ran, hits, eip, flags] = o.results();
     assert_eq!((ran, hits), (3, 3));

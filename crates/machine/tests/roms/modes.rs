@@ -42,9 +42,9 @@ fn real_mode_int_and_iret() {
     })
     .run();
     assert_eq!(o.exit, Exit::Stuck);
-    let [inside, after, sp, sp_inside] = o.results();
+    let [inside, after, pointer, pointer_inside] = o.results();
     assert_eq!((inside & IF, after & IF), (0, IF));
-    assert_eq!((sp, sp_inside), (STACK, STACK - 6));
+    assert_eq!((pointer, pointer_inside), (STACK, STACK - 6));
 }
 
 /// SDM vol. 3B, 20.1.1 and 8.7.13.4: with A20 masked, addresses wrap at 1 MiB.
@@ -340,12 +340,12 @@ fn task_switch_by_call_and_back_by_iret() {
     })
     .descriptor(OWN, segment(SECOND, 0x67, 0x89, 0))
     .run();
-    let [tr, flags, link, cr0, ebx, flags_back, tr_back, type_back, type_inside] = o.results();
+    let [task, flags, link, control, kept, flags_back, tr_back, type_back, type_inside] = o.results();
     assert!(o.log.is_empty(), "{:?}", o.log);
-    assert_eq!((tr, link), (OWN.into(), TASK.into()));
+    assert_eq!((task, link), (OWN.into(), TASK.into()));
     assert_eq!((flags & NT, flags_back & NT), (NT, 0));
-    assert_eq!(cr0 & 8, 8, "TS");
-    assert_eq!((ebx, tr_back & 0xffff), (0x5555, TASK.into()));
+    assert_eq!(control & 8, 8, "TS");
+    assert_eq!((kept, tr_back & 0xffff), (0x5555, TASK.into()));
     assert_eq!((type_inside, type_back), (0x8b, 0x89));
 }
 
@@ -438,8 +438,8 @@ fn fast_system_calls() {
         })
     };
     let mut o = rig().run();
-    let [esp, ss, flags, back_esp, back_cs] = o.results();
-    assert_eq!((esp, ss, flags & IF), (STACK - 0x100, KDATA.into(), 0));
+    let [pointer, stack, flags, back_esp, back_cs] = o.results();
+    assert_eq!((pointer, stack, flags & IF), (STACK - 0x100, KDATA.into(), 0));
     assert_eq!((back_esp, back_cs), (USER_STACK - 0x40, UCODE.into()));
     assert_eq!(o.faults(), [(13, 0)], "HLT at CPL 3");
     // a chip without it has no such registers

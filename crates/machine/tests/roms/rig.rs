@@ -217,7 +217,7 @@ impl Rig {
         let mut outcome = Outcome { exit, machine, log: Vec::new(), labels: assembly.labels };
         let end = outcome.dword(LOG_END);
         for at in (LOG..end).step_by(RECORD as usize).take(64) {
-            let mut f = |n| outcome.dword(at + 4 * n);
+            let mut f = |n: u32| outcome.dword(at + 4 * n);
             let record = Record {
                 vector: f(0),
                 error: f(1),
@@ -321,7 +321,7 @@ fn handlers(a: &mut Asm) -> Assembled {
         mov es, ax;
         mov ecx, dword_ptr(LOG_END);
     }
-    for n in 0..5 {
+    for n in 0..5i32 {
         asm! { a => mov eax, dword_ptr(esp + 8 + 4 * n); mov dword_ptr(ecx + 4 * n), eax; }
     }
     asm! { a =>

@@ -43,10 +43,11 @@ pub fn merge<S: System>(s: &mut S, image: u32, mask: u32) {
     s.state_mut().set_flags_image(old & !mask | image & mask);
 }
 
-/// Leaves the engine if the change from `old` lets an interrupt in or asks for single steps.
+/// Leaves the engine if the change from `old` lets an interrupt in, or asks for single steps or
+/// checks of alignment.
 pub fn flow_after<S: System>(s: &mut S, old: u32) -> Flow {
     let new = s.state().eflags;
-    let opened = new & !old & (f::IF | f::VIF) != 0;
+    let opened = new & !old & (f::IF | f::VIF | f::AC) != 0;
     if opened || new & f::TF != 0 {
         s.leave();
         return Flow::Leave;

@@ -73,13 +73,13 @@ fn popf_v86<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
 }
 
 /// Sets the flags in `mask` from `value` (RF in the mask clears it), and has the dispatcher
-/// look where TF or IF came on.
+/// look where TF, IF or AC came on.
 pub fn change_flags<S: System>(s: &mut S, value: u32, mask: u32) {
     let cpu = s.state_mut();
     let old = cpu.flags_image();
     let new = old & !mask | value & mask & !eflags::RF;
     cpu.set_flags_image(new);
-    if new & !old & (eflags::IF | eflags::TF) != 0 || new & eflags::TF != old & eflags::TF {
+    if new & !old & (eflags::IF | eflags::TF | eflags::AC) != 0 || new & eflags::TF != old & eflags::TF {
         s.leave();
     }
 }
