@@ -62,7 +62,8 @@ pub(crate) fn decode_with(bytes: &[u8], size: CodeSize, model: CpuModel) -> Resu
         DecoderError::NoMoreBytes if vector_prefix(bytes) => return Err(DecodeError::Undefined),
         DecoderError::NoMoreBytes if bytes.len() < MAX_LENGTH => return Err(DecodeError::Truncated),
         DecoderError::NoMoreBytes => return Err(DecodeError::TooLong),
-        _ => return invalid(bytes, decoder.position()),
+        _ if too_long(bytes, decoder.position(), size, model) => return Err(DecodeError::TooLong),
+        _ => return Err(DecodeError::Undefined),
     }
     if !model.has(i.code()) {
         return without_repeat(bytes, &i, size, model);
@@ -103,12 +104,21 @@ fn vector_prefix(bytes: &[u8]) -> bool {
     matches!((rest.next(), rest.next()), (Some(0x62 | 0xc4 | 0xc5), Some(0xc0..)))
 }
 
-/// An invalid instruction is #UD, unless prefixes alone fill all fifteen bytes.
-fn invalid(bytes: &[u8], position: usize) -> Result<Insn, DecodeError> {
+/// Whether an invalid instruction is one by its length alone: prefixes fill all fifteen bytes, or
+/// without the first of them it would be an instruction that fills them.
+fn too_long(bytes: &[u8], position: usize, size: CodeSize, model: CpuModel) -> bool {
     let is_prefix = |b: &u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
-    if position >= MAX_LENGTH && bytes.iter().all(is_prefix) {
-        Err(DecodeError::TooLong)
-    } else {
-        Err(DecodeError::Undefined)
+    if position < MAX_LENGTH || !bytes.first().is_some_and(is_prefix) {
+        return false;
+    }
+    if bytes.iter().all(is_prefix) {
+        return true;
+    }
+    // the byte that is not known may as well be zero
+    let mut rest = [0; MAX_LENGTH];
+    rest[..MAX_LENGTH - 1].copy_from_slice(&bytes[1..MAX_LENGTH]);
+    match decode_with(&rest, size, model) {
+        Ok(insn) => usize::from(insn.len) == MAX_LENGTH,
+        Err(e) => e == DecodeError::TooLong,
     }
 }

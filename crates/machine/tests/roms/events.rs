@@ -87,8 +87,10 @@ fn sti_shadow() {
         }
         Ok(())
     })
+    .limit(10_000_000)
     .run();
     let [first, second, _, _, count, mark] = o.results();
+    eprintln!("{:?} {} {:x}", o.exit, o.machine.cpu().retired, o.machine.cpu().eip); eprintln!("{:?}", o.results::<10>());
     assert_eq!((first, mark), (1, 1), "one instruction behind STI");
     assert_eq!(second, 2, "none behind POPF");
     assert_eq!(count, 3);
