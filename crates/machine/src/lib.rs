@@ -142,8 +142,8 @@ impl Machine {
     }
 
     /// The retired count at which to look at the devices again.
-    fn until(&self) -> u64 {
-        let deadline = self.vmm.board.deadline();
+    fn until(&mut self) -> u64 {
+        let deadline = self.vmm.board.plan();
         let clock = &self.vmm.board.clock;
         match (clock.is_deterministic(), deadline) {
             (true, Some(d)) => clock.instructions_until(d, self.cpu.retired).max(self.cpu.retired + 1),

@@ -26,6 +26,8 @@ pub struct Requests {
     pub reset: bool,
     /// The A20 gate has moved.
     pub a20_changed: bool,
+    /// A device will want the machine earlier than it did when the run was planned.
+    pub replan: bool,
 }
 
 /// First port of the ACPI power-management block, where firmware would have put it.
@@ -55,6 +57,8 @@ pub struct Pc {
     pub(crate) ferr: bool,
     a20: bool,
     requests: Requests,
+    /// The deadline that the present run was planned by.
+    planned: Option<Nanos>,
 }
 
 impl Pc {
@@ -77,6 +81,7 @@ impl Pc {
             ferr: false,
             a20: true,
             requests: Requests::default(),
+            planned: None,
         };
         pc.rtc.set_memory_size(memory);
         pc.pm.set_sci_enabled(true);
@@ -99,6 +104,21 @@ impl Pc {
         let uarts = earlier(self.uarts[0].deadline(), self.uarts[1].deadline());
         let timers = earlier(self.pit.deadline(), self.rtc.deadline());
         earlier(earlier(uarts, timers), earlier(self.i8042.deadline(), self.pm.deadline()))
+    }
+
+    /// As [`Pc::deadline`]; the board says so if an access of the guest makes it earlier.
+    pub(crate) fn plan(&mut self) -> Option<Nanos> {
+        self.planned = self.deadline();
+        self.planned
+    }
+
+    /// After an access: with deterministic time, a run may be long, and ends where its plan was
+    /// made without this device's new deadline.
+    pub(crate) fn check_plan(&mut self) {
+        if self.clock.is_deterministic() {
+            let deadline = self.deadline();
+            self.requests.replan |= deadline.is_some_and(|d| self.planned.is_none_or(|p| d < p));
+        }
     }
 
     /// Brings all devices to `now`.

@@ -28,6 +28,7 @@ impl Pc {
             }),
         };
         self.lines();
+        self.check_plan();
         value
     }
 
@@ -46,6 +47,7 @@ impl Pc {
             }
         }
         self.lines();
+        self.check_plan();
     }
 
     fn read_byte_port(&mut self, port: u16, now: Nanos) -> u8 {

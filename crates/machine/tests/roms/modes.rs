@@ -294,8 +294,15 @@ fn a_call_gate_of_dpl_0_is_shut_to_programs() {
 /// A TSS whose task starts at a label, at CPL 0.
 fn second_task(a: &mut Asm, tss: u32, label: &str, trap: u32) -> Assembled {
     let (code, data) = (u32::from(KCODE), u32::from(KDATA));
-    let fields =
-        [(0x20, a.at(label)), (0x24, 2), (0x38, STACK - 0x800), (0x48, data), (0x4c, code), (0x50, data), (0x54, data)];
+    let fields = [
+        (0x20, a.at(label)),
+        (0x24, 2),
+        (0x38, STACK - 0x800),
+        (0x48, data),
+        (0x4c, code),
+        (0x50, data),
+        (0x54, data),
+    ];
     for (at, value) in fields.into_iter().chain([(0x64, trap)]) {
         asm! { a => mov dword_ptr(tss + at), value; }
     }
@@ -408,7 +415,8 @@ fn triple_fault() {
 fn fast_system_calls() {
     let rig = || {
         Rig::protected(|a| {
-            for (msr, value) in [(0x174, u32::from(KCODE)), (0x175, STACK - 0x100), (0x176, a.at("service"))] {
+            for (msr, value) in [(0x174, u32::from(KCODE)), (0x175, STACK - 0x100), (0x176, a.at("service"))]
+            {
                 asm! { a => mov ecx, msr; mov eax, value; xor edx, edx; wrmsr; }
             }
             resume_at(a, "end")?;

@@ -1,13 +1,13 @@
 //! A rig for ROM tests: a ROM of 128 KiB whose lower half is copied to RAM at 0, handlers that
 //! write down every exception and go on where the test says, and a look at the outcome.
 
+use iced_x86::code_asm::*;
 use interp::Interpreter;
 use isa::CpuModel;
 use machine::{Config, Exit, Image, Machine};
 use std::collections::HashMap;
-use test_roms::asm::{Asm, Assembled, assemble, rom};
 use test_roms::asm;
-use iced_x86::code_asm::*;
+use test_roms::asm::{Asm, Assembled, assemble, rom};
 
 /// Results: doublewords from here.
 pub(crate) const RESULT: u32 = 0x600;
@@ -128,7 +128,8 @@ impl Rig {
     fn new(protected: bool, base: u32, bits: u32, body: impl Fn(&mut Asm) -> Assembled + 'static) -> Rig {
         let tss = segment(TSS, 0x67, 0x89, 0);
         let gdt = [0, 0x9b, 0x93, 0xfb, 0xf3].map(|a| if a == 0 { 0 } else { segment(0, 0xf_ffff, a, 0xc) });
-        let rig = Rig { model: CpuModel::N270, limit: 1_000_000, memory: Vec::new(), parts: Vec::new(), protected };
+        let rig =
+            Rig { model: CpuModel::N270, limit: 1_000_000, memory: Vec::new(), parts: Vec::new(), protected };
         let rig = rig.poke(LOG_END, &LOG.to_le_bytes()).poke(TSS + 4, &STACK.to_le_bytes());
         let rig = rig.poke(TSS + 8, &u32::from(KDATA).to_le_bytes()).poke(TSS + 0x64, &[0, 0, 0x68, 0]);
         let rig = gdt.into_iter().chain([tss]).zip(0..).fold(rig, |rig, (d, n)| rig.descriptor(n * 8, d));

@@ -20,7 +20,9 @@ fn device_not_available() {
     let o = Rig::protected(|a| {
         // CR0 bits, and whether WAIT is tried or FLD1
         for (n, (bits, wait)) in
-            [(4, false), (8, false), (0, false), (8, true), (10, true), (2, true), (4, true)].into_iter().enumerate()
+            [(4, false), (8, false), (0, false), (8, true), (10, true), (2, true), (4, true)]
+                .into_iter()
+                .enumerate()
         {
             set_cr0(a, bits)?;
             attempt(a, &format!("try {n}"), |a| if wait { a.wait() } else { a.fld1() })?;
