@@ -48,7 +48,7 @@ fn make(a: &mut Asm) -> Assembled {
             mov dword_ptr(directory), KERNEL_TABLE | PRESENT | WRITABLE;
             mov dword_ptr(directory + (USER >> 22) * 4), table | PRESENT | WRITABLE | USER_PAGE;
             mov dword_ptr(table + entry(USER_STACK_PAGE)),
-                STACK_FRAMES + task * 0x1000 | PRESENT | WRITABLE | USER_PAGE;
+                (STACK_FRAMES + task * 0x1000) | PRESENT | WRITABLE | USER_PAGE;
         }
         for page in 0..USER_PAGES {
             let at = table + entry(USER + page * 0x1000);

@@ -27,8 +27,9 @@ const MODES: [&str; 4] = ["real", "virtual-8086", "supervisor", "user"];
 
 /// The efficiency meter and its reasons, for people.
 pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
-    let (s, retired) = (machine.stats(), machine.cpu().retired);
-    let innocuous = retired.saturating_sub(s.sensitive + s.faults.iter().sum::<u64>());
+    let s = machine.stats();
+    let retired: u64 = s.retired.iter().sum();
+    let innocuous = retired.saturating_sub(s.sensitive);
     let mut lines = vec![
         row("instructions retired", retired, String::new()),
         row("  innocuous", innocuous, format!("{:.3} % without intervention", share(innocuous, retired))),
@@ -58,14 +59,15 @@ fn row(name: &str, n: u64, note: String) -> String {
 }
 
 fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
-    let (s, retired) = (machine.stats(), machine.cpu().retired);
+    let s = machine.stats();
+    let retired: u64 = s.retired.iter().sum();
     let by_mode: serde_json::Map<_, _> =
         MODES.iter().zip(s.retired).map(|(name, n)| ((*name).to_owned(), json!(n))).collect();
     let faults: serde_json::Map<_, _> =
         s.faults.iter().enumerate().filter(|(_, n)| **n > 0).map(|(v, n)| (v.to_string(), json!(n))).collect();
     json!({
         "retired": retired,
-        "innocuous": retired.saturating_sub(s.sensitive + s.faults.iter().sum::<u64>()),
+        "innocuous": retired.saturating_sub(s.sensitive),
         "sensitive": s.sensitive,
         "retired_by_mode": by_mode,
         "exits": { "all": s.exits, "asked_for": s.requests, "budget": s.budgets, "faults": faults },
