@@ -350,8 +350,9 @@ impl State {
         self.aligned = on;
         for s in &mut self.seg {
             s.refresh();
-            s.flat_read &= !on;
-            s.flat_write &= !on;
+            if on {
+                (s.flat_read, s.flat_write, s.read_last, s.write_last) = (false, false, -1, -1);
+            }
         }
     }
 
