@@ -84,7 +84,7 @@ fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
             let cpl = if random.word() & 1 == 0 { 0 } else { 3 };
             cpu.cr0 = cr0::PE | cr0::ET | fpu_bits;
             cpu.cpl = cpl;
-            cpu.seg = [flat(false, cpl.into()); 6];
+            cpu.seg = [flat(false, cpl.into()); 8];
             cpu.seg[usize::from(seg::CS)] = flat(true, cpl.into());
         }
         Mode::Virtual8086 => {
