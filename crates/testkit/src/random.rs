@@ -18,7 +18,7 @@ impl Random {
     }
     /// Below `n`.
     pub fn below(&mut self, n: u32) -> u32 {
-        ((self.bits() >> 32) * u64::from(n) >> 32) as u32
+        (((self.bits() >> 32) * u64::from(n)) >> 32) as u32
     }
     /// True once in `n`.
     pub fn once_in(&mut self, n: u32) -> bool {
