@@ -1,7 +1,9 @@
 //! Options and what they mean.
 
+use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use isa::CpuModel;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,7 +18,8 @@ Examples:
 With --serial stdio, Ctrl-a x ends the machine and Ctrl-a Ctrl-a sends Ctrl-a.
 
 Exit codes: 0 the guest powered off or was ended; 1 an input could not be used, or the guest
-cannot go on; 2 the command line is wrong.";
+cannot go on; 2 the command line is wrong; 130, 143, 129 or 131 ended by SIGINT, SIGTERM,
+SIGHUP or SIGQUIT (in a raw terminal, Ctrl-C goes to the guest).";
 
 /// A whole-system x86 PC emulator.
 #[derive(Parser)]
@@ -123,11 +126,23 @@ impl Cli {
             None => crate::run::embedded(),
             Some(Command::Run(run)) => crate::run::run(&run),
             Some(Command::Completions { shell }) => {
-                clap_complete::generate(shell, &mut Cli::command(), "ringer", &mut std::io::stdout());
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "ringer", &mut script);
+                std::io::stdout().write_all(&script).context("writing the completions")?;
                 Ok(ExitCode::SUCCESS)
             }
         }
     }
+}
+
+/// What is wrong with the command line, in a line: clap's message without usage and advice.
+pub(crate) fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim);
+    let message = lines.take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more information"));
+    let line = message.filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line).to_owned();
+    line + "; see ringer --help"
 }
 
 fn parse_cpu(name: &str) -> Result<CpuModel, String> {

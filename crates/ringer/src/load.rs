@@ -39,5 +39,9 @@ pub(crate) fn image(run: &Run) -> anyhow::Result<Option<Image>> {
         return Ok(Some(Image::Flat { loader, kernel, initrd, append }));
     }
     let image = machine::boot::recognise(kernel, initrd, append);
-    image.with_context(|| format!("the kernel {}", path.display())).map(Some)
+    let image = image.with_context(|| format!("the kernel {}", path.display()))?;
+    if let (Image::Linux { initrd: Some(initrd), .. }, Some(path)) = (&image, &run.initrd) {
+        machine::boot::check_initrd(initrd).with_context(|| format!("the initrd {}", path.display()))?;
+    }
+    Ok(Some(image))
 }

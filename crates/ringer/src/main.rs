@@ -5,18 +5,37 @@ mod cli;
 mod load;
 mod report;
 mod run;
+mod signals;
 mod terminal;
 
 use clap::Parser;
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = cli::Cli::parse();
+    let arguments = match cli::Cli::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            complain(&cli::one_line(&error));
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            // a reader that has gone needs no help
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
     match arguments.execute() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ringer: {error:#}");
+            complain(&format!("{error:#}"));
             ExitCode::from(1)
         }
     }
+}
+
+/// One line on standard error.
+fn complain(what: &str) {
+    // nobody can be told where even standard error is closed
+    let _ = writeln!(std::io::stderr(), "ringer: {what}");
 }

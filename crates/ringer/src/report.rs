@@ -3,14 +3,17 @@
 use crate::cli::StatsFormat;
 use machine::Machine;
 use serde_json::json;
+use std::io::Write;
 use std::time::Duration;
 
 /// Prints the figures on standard error.
 pub(crate) fn print(machine: &mut Machine, format: StatsFormat, wall: Duration) {
-    match format {
-        StatsFormat::Text => eprint!("{}", text(machine, wall)),
-        StatsFormat::Json => eprintln!("{}", json(machine, wall)),
-    }
+    let mut out = std::io::stderr();
+    // a closed standard error is no reason to fail
+    let _ = match format {
+        StatsFormat::Text => write!(out, "{}", text(machine, wall)),
+        StatsFormat::Json => writeln!(out, "{}", json(machine, wall)),
+    };
 }
 
 fn share(part: u64, whole: u64) -> f64 {
@@ -49,8 +52,13 @@ pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
     let per_switch = s.shadow.fills as f64 / s.shadow.switches.max(1) as f64;
     lines.push(row("shadow fills", s.shadow.fills, format!("{per_switch:.2} a load of CR3")));
     lines.push(row("loads of CR3", s.shadow.switches, String::new()));
-    lines.push(row("traced table writes", s.shadow.table_writes, format!("{} tables unshadowed", s.shadow.floods)));
-    let speed = format!("{:.1} million instructions a second over {:.2} s", mips(retired, wall), wall.as_secs_f64());
+    lines.push(row(
+        "traced table writes",
+        s.shadow.table_writes,
+        format!("{} tables unshadowed", s.shadow.floods),
+    ));
+    let speed =
+        format!("{:.1} million instructions a second over {:.2} s", mips(retired, wall), wall.as_secs_f64());
     lines.join("") + &speed + "\n"
 }
 
@@ -63,8 +71,13 @@ fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
     let retired: u64 = s.retired.iter().sum();
     let by_mode: serde_json::Map<_, _> =
         MODES.iter().zip(s.retired).map(|(name, n)| ((*name).to_owned(), json!(n))).collect();
-    let faults: serde_json::Map<_, _> =
-        s.faults.iter().enumerate().filter(|(_, n)| **n > 0).map(|(v, n)| (v.to_string(), json!(n))).collect();
+    let faults: serde_json::Map<_, _> = s
+        .faults
+        .iter()
+        .enumerate()
+        .filter(|(_, n)| **n > 0)
+        .map(|(v, n)| (v.to_string(), json!(n)))
+        .collect();
     json!({
         "retired": retired,
         "innocuous": retired.saturating_sub(s.sensitive),

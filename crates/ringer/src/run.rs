@@ -2,14 +2,14 @@
 
 use crate::cli::{Run, Serial};
 use crate::terminal::{Escapes, RawTerminal};
-use crate::{load, report};
+use crate::{load, report, signals::Signals};
 use anyhow::{Context, bail};
 use interp::Interpreter;
 use isa::CpuModel;
 use machine::{Config, Exit, Image, Machine};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write, stdin, stdout};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const DETERMINISTIC_EPOCH: i64 = 946_684_800;
 /// RAM of the embedded guest.
 const EMBEDDED_MEMORY: u64 = 16 << 20;
+
+/// Instructions between looks at the user's keys and signals, where the guest sends nothing.
+const STEP: u64 = 2_000_000;
 
 /// Boots the embedded guest: what it says, and then what it took. Its time is that of its
 /// instructions, so that it says the same every time.
@@ -31,12 +34,16 @@ pub(crate) fn embedded() -> anyhow::Result<ExitCode> {
     let mut machine = Machine::new(config, Box::new(Interpreter::default()))?;
     machine.boot(&Image::Rom(test_roms::DEFAULT_GUEST.to_vec()))?;
     let (started, mut out) = (Instant::now(), stdout());
+    let signals = Signals::catch()?;
     let exit = loop {
-        let exit = machine.run(u64::MAX);
+        let exit = machine.run(machine.cpu().retired + STEP);
         let mut bytes = Vec::new();
         machine.serial_output(0, &mut bytes);
         out.write_all(&bytes).and_then(|()| out.flush()).context("writing what the guest says")?;
-        if exit != Exit::Slice {
+        if let Some(code) = signals.caught() {
+            return Ok(code);
+        }
+        if !matches!(exit, Exit::Slice | Exit::Limit) {
             break exit;
         }
     };
@@ -79,6 +86,7 @@ struct Line {
 struct Session {
     machine: Machine,
     line: Line,
+    signals: Signals,
     started: Instant,
 }
 
@@ -87,8 +95,10 @@ impl Session {
         let epoch = if run.deterministic { DETERMINISTIC_EPOCH } else { now() };
         let config = Config { memory: run.memory, model: run.cpu, deterministic: run.deterministic, epoch };
         let machine = Machine::new(config, Box::new(Interpreter::default()))?;
-        let line = open(run.serial.as_ref().unwrap_or(&Serial::Stdio))?;
-        Ok(Session { machine, line, started: Instant::now() })
+        // before the terminal is made raw, so that nothing can end the process while it is
+        let signals = Signals::catch()?;
+        let line = open(run.serial.as_ref().unwrap_or(&Serial::Stdio), &signals)?;
+        Ok(Session { machine, line, signals, started: Instant::now() })
     }
 
     fn boot(&mut self, image: &Image, run: &Run) -> anyhow::Result<()> {
@@ -103,7 +113,10 @@ impl Session {
             if !self.exchange()? {
                 break ExitCode::SUCCESS;
             }
-            let step = if run.trace { self.trace() } else { limit };
+            if let Some(code) = self.signals.caught() {
+                break code;
+            }
+            let step = if run.trace { self.trace() } else { self.machine.cpu().retired + STEP };
             match self.machine.run(step.min(limit)) {
                 Exit::Slice => {}
                 Exit::Limit if self.machine.cpu().retired < limit => {}
@@ -195,7 +208,7 @@ fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
 }
 
-fn open(serial: &Serial) -> anyhow::Result<Line> {
+fn open(serial: &Serial, signals: &Signals) -> anyhow::Result<Line> {
     let (send, input) = channel();
     let mut line = Line { out: None, input, waiting: Vec::new(), _terminal: None };
     match serial {
@@ -209,7 +222,7 @@ fn open(serial: &Serial) -> anyhow::Result<Line> {
             let context = || format!("the serial port's socket {}", path.display());
             let listener = UnixListener::bind(path).with_context(context)?;
             eprintln!("ringer: waiting for a connection to {}", path.display());
-            let (stream, _) = listener.accept().with_context(context)?;
+            let stream = accept(&listener, signals).with_context(context)?;
             line.out = Some(Box::new(stream.try_clone().with_context(context)?));
             std::thread::spawn(move || read_all(stream, |b| send.send(Input::Bytes(b)).is_ok()));
         }
@@ -227,6 +240,24 @@ fn open(serial: &Serial) -> anyhow::Result<Line> {
         }
     }
     Ok(line)
+}
+
+/// The first connection, unless a signal comes first.
+fn accept(listener: &UnixListener, signals: &Signals) -> anyhow::Result<UnixStream> {
+    listener.set_nonblocking(true)?;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                return Ok(stream);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(20)),
+            Err(e) => return Err(e.into()),
+        }
+        if signals.caught().is_some() {
+            bail!("a signal came before a connection");
+        }
+    }
 }
 
 /// Hands everything that can be read to `give`, until it has had enough.

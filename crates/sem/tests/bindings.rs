@@ -11,7 +11,8 @@ fn file() -> PathBuf {
 }
 
 fn table() -> String {
-    let mut text = "# form\tbinding\troutine; every form of the decoder, see isa-specs/README.md\n".to_owned();
+    let mut text =
+        "# form\tbinding\troutine; every form of the decoder, see isa-specs/README.md\n".to_owned();
     for code in Code::values() {
         let line = match binding(code) {
             Binding::Innocuous => format!("{code:?}\tinnocuous\t"),

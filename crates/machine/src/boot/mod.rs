@@ -1,12 +1,15 @@
 //! Boot methods: what is loaded where, and how the CPU starts.
 
 mod flat;
+mod initrd;
 mod linux;
 mod multiboot;
 
 use crate::Pc;
 use cpu::{Segment, State, cr0, eflags, rights, seg};
 use mem::Memory;
+
+pub use initrd::check as check_initrd;
 
 /// What is to be booted.
 #[derive(Clone, Debug)]
