@@ -7,7 +7,7 @@ use crate::interpreters;
 use crate::interpreters::interrupt::{self, Event, EventKind};
 use crate::live::Live;
 use cpu::{
-    Activity, Engine, Fault, Flow, Insn, InterruptShadow, Monitor, State, StopReason, cr0, eflags, seg,
+    Activity, Engine, Fault, Flow, Insn, InterruptShadow, Monitor, State, StopReason, cr0, cr4, eflags, seg,
     vector,
 };
 use isa::{Routine, routine};
@@ -122,6 +122,9 @@ impl<B: Board> Vmm<B> {
 
     /// Lets the engine run once, and handles what it comes back with.
     fn resume(&mut self, cpu: &mut State, mem: &mut Memory, engine: &mut dyn Engine, until: u64) {
+        if virtual_interrupt_due(cpu) {
+            return self.fault(cpu, mem, Fault::GP0);
+        }
         let stepping = cpu.eflags & eflags::TF != 0;
         let breakpoints = watch::any_execution(cpu);
         if breakpoints && self.execution_breakpoint(cpu, mem) {
@@ -248,6 +251,19 @@ impl<B: Board> Vmm<B> {
         let event = Event::plain(vector, kind, cpu.eip);
         interrupt::inject(&mut self.live(cpu, mem), event);
         self.delivery_traps(cpu, mem);
+    }
+}
+
+/// With VME or PVI, VIF and VIP both set make the next instruction #GP(0): the monitor's chance to
+/// deliver the virtual interrupt (SDM vol. 3B, 21.3.3 and 21.4).
+fn virtual_interrupt_due(cpu: &State) -> bool {
+    let both = eflags::VIF | eflags::VIP;
+    if cpu.eflags & both != both || cpu.cr0 & cr0::PE == 0 {
+        return false;
+    }
+    match cpu.eflags & eflags::VM != 0 {
+        true => cpu.cr4 & cr4::VME != 0,
+        false => cpu.cr4 & cr4::PVI != 0 && cpu.cpl == 3,
     }
 }
 
