@@ -76,7 +76,7 @@ fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
     match mode {
         Mode::Real => {
             cpu.eip &= 0xffff;
-            for s in &mut cpu.seg {
+            for s in cpu.seg.iter_mut().take(6) {
                 *s = Segment::real(random.word() as u16 & 0x1fff, 0);
             }
         }
@@ -84,7 +84,7 @@ fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
             let cpl = if random.word() & 1 == 0 { 0 } else { 3 };
             cpu.cr0 = cr0::PE | cr0::ET | fpu_bits;
             cpu.cpl = cpl;
-            cpu.seg = [flat(false, cpl.into()); 8];
+            cpu.seg.iter_mut().take(6).for_each(|s| *s = flat(false, cpl.into()));
             cpu.seg[usize::from(seg::CS)] = flat(true, cpl.into());
         }
         Mode::Virtual8086 => {
@@ -93,14 +93,14 @@ fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
             cpu.eflags |= eflags::VM;
             cpu.cpl = 3;
             cpu.eip &= 0xffff;
-            for s in &mut cpu.seg {
+            for s in cpu.seg.iter_mut().take(6) {
                 *s = Segment::real(random.word() as u16 & 0x1fff, 3);
             }
         }
     }
     if mode == Mode::Paged {
         cpu.cr0 |= cr0::PG | random.word() & (cr0::WP | cr0::AM);
-        cpu.cr3 = random.word() % SIZE & !0xfff;
+        cpu.cr3 = (random.word() % SIZE) & !0xfff;
         cpu.cr4 = random.word() & (cr4::PSE | cr4::PAE | cr4::PGE | cr4::OSFXSR | cr4::TSD);
         cpu.efer = u64::from(random.word() & 1 << 11);
     }
@@ -113,7 +113,7 @@ fn fill(machine: &mut Machine, mode: Mode, random: &mut Random) {
     if mode == Mode::Paged {
         for entry in bytes.chunks_exact_mut(4) {
             if random.word() % 4 == 0 {
-                let value = random.word() % SIZE & !0xfff | random.word() & 0xfe7 | 7;
+                let value = (random.word() % SIZE) & !0xfff | random.word() & 0xfe7 | 7;
                 entry.copy_from_slice(&value.to_le_bytes());
             }
         }
