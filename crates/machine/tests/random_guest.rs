@@ -3,6 +3,7 @@
 //! RINGER_SEEDS and RINGER_INSTRUCTIONS make the run longer: the full one is 64 seeds of
 //! 10000000 instructions.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
 
 use cpu::{Activity, Segment, State, cr0, cr4, eflags, rights, seg};
 use interp::Interpreter;
@@ -112,7 +113,7 @@ fn fill(machine: &mut Machine, mode: Mode, random: &mut Random) {
     let mut bytes: Vec<u8> = (0..SIZE / 8).flat_map(|_| random.next().to_le_bytes()).collect();
     if mode == Mode::Paged {
         for entry in bytes.chunks_exact_mut(4) {
-            if random.word() % 4 == 0 {
+            if random.word().is_multiple_of(4) {
                 let value = (random.word() % SIZE) & !0xfff | random.word() & 0xfe7 | 7;
                 entry.copy_from_slice(&value.to_le_bytes());
             }
@@ -152,7 +153,7 @@ fn run(mode: Mode, seed: u64, instructions: u64) -> u32 {
         ends += 1;
         last = machine.cpu().retired;
         start(machine.cpu_mut(), mode, &mut random);
-        if ends % 64 == 0 {
+        if ends.is_multiple_of(64) {
             fill(&mut machine, mode, &mut random);
         }
         machine.synchronise();
