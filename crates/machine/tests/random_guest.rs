@@ -134,7 +134,7 @@ fn run(mode: Mode, seed: u64, instructions: u64) -> u32 {
     fill(&mut machine, mode, &mut random);
     start(machine.cpu_mut(), mode, &mut random);
     machine.synchronise();
-    let (mut out, mut ends, mut last) = (Vec::new(), 0, 0);
+    let (mut out, mut ends, mut last) = (Vec::new(), 0u32, 0);
     // exits that retire nothing count as well, so that this ends whatever happens
     let mut exits = 0;
     while machine.cpu().retired < instructions && exits < instructions {
@@ -153,7 +153,7 @@ fn run(mode: Mode, seed: u64, instructions: u64) -> u32 {
         ends += 1;
         last = machine.cpu().retired;
         start(machine.cpu_mut(), mode, &mut random);
-        if ends.is_multiple_of(64) {
+        if ends.is_multiple_of(1024) {
             fill(&mut machine, mode, &mut random);
         }
         machine.synchronise();
