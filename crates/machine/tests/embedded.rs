@@ -1,5 +1,6 @@
 //! The default guest, and the properties of runs that it can show.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
 
 use interp::Interpreter;
 use isa::CpuModel;

@@ -3,6 +3,7 @@
 //! RINGER_SEEDS and RINGER_INSTRUCTIONS make the run longer: the full one is 64 seeds of
 //! 10000000 instructions.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
 
 use cpu::{Activity, Segment, State, cr0, cr4, eflags, rights, seg};
 use interp::Interpreter;
@@ -76,7 +77,7 @@ fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
     match mode {
         Mode::Real => {
             cpu.eip &= 0xffff;
-            for s in &mut cpu.seg {
+            for s in cpu.seg.iter_mut().take(6) {
                 *s = Segment::real(random.word() as u16 & 0x1fff, 0);
             }
         }
@@ -84,7 +85,7 @@ fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
             let cpl = if random.word() & 1 == 0 { 0 } else { 3 };
             cpu.cr0 = cr0::PE | cr0::ET | fpu_bits;
             cpu.cpl = cpl;
-            cpu.seg = [flat(false, cpl.into()); 8];
+            cpu.seg.iter_mut().take(6).for_each(|s| *s = flat(false, cpl.into()));
             cpu.seg[usize::from(seg::CS)] = flat(true, cpl.into());
         }
         Mode::Virtual8086 => {
@@ -93,14 +94,14 @@ fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
             cpu.eflags |= eflags::VM;
             cpu.cpl = 3;
             cpu.eip &= 0xffff;
-            for s in &mut cpu.seg {
+            for s in cpu.seg.iter_mut().take(6) {
                 *s = Segment::real(random.word() as u16 & 0x1fff, 3);
             }
         }
     }
     if mode == Mode::Paged {
         cpu.cr0 |= cr0::PG | random.word() & (cr0::WP | cr0::AM);
-        cpu.cr3 = random.word() % SIZE & !0xfff;
+        cpu.cr3 = (random.word() % SIZE) & !0xfff;
         cpu.cr4 = random.word() & (cr4::PSE | cr4::PAE | cr4::PGE | cr4::OSFXSR | cr4::TSD);
         cpu.efer = u64::from(random.word() & 1 << 11);
     }
@@ -112,8 +113,8 @@ fn fill(machine: &mut Machine, mode: Mode, random: &mut Random) {
     let mut bytes: Vec<u8> = (0..SIZE / 8).flat_map(|_| random.next().to_le_bytes()).collect();
     if mode == Mode::Paged {
         for entry in bytes.chunks_exact_mut(4) {
-            if random.word() % 4 == 0 {
-                let value = random.word() % SIZE & !0xfff | random.word() & 0xfe7 | 7;
+            if random.word().is_multiple_of(4) {
+                let value = (random.word() % SIZE) & !0xfff | random.word() & 0xfe7 | 7;
                 entry.copy_from_slice(&value.to_le_bytes());
             }
         }
@@ -133,7 +134,7 @@ fn run(mode: Mode, seed: u64, instructions: u64) -> u32 {
     fill(&mut machine, mode, &mut random);
     start(machine.cpu_mut(), mode, &mut random);
     machine.synchronise();
-    let (mut out, mut ends, mut last) = (Vec::new(), 0, 0);
+    let (mut out, mut ends, mut last) = (Vec::new(), 0u32, 0);
     // exits that retire nothing count as well, so that this ends whatever happens
     let mut exits = 0;
     while machine.cpu().retired < instructions && exits < instructions {
@@ -152,7 +153,7 @@ fn run(mode: Mode, seed: u64, instructions: u64) -> u32 {
         ends += 1;
         last = machine.cpu().retired;
         start(machine.cpu_mut(), mode, &mut random);
-        if ends % 64 == 0 {
+        if ends.is_multiple_of(1024) {
             fill(&mut machine, mode, &mut random);
         }
         machine.synchronise();

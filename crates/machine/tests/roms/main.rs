@@ -1,5 +1,6 @@
 //! Small ROMs, each a question about the machine with an answer in the manual.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
 
 mod addressing;
 mod debug;
