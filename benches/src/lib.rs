@@ -122,7 +122,7 @@ fn x87(a: &mut CodeAssembler) -> Result<(), IcedError> {
     a.fmul_2(st0, st1)?;
     a.fadd_2(st0, st1)?;
     a.fdiv_2(st0, st1)?;
-    a.fxch(st1)?;
+    a.fxch(st0, st1)?;
     a.jmp(again)
 }
 
