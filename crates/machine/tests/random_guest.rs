@@ -2,6 +2,7 @@
 //!
 //! RINGER_SEEDS and RINGER_INSTRUCTIONS make the run longer: the full one is 64 seeds of
 //! 10000000 instructions.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 #![forbid(unsafe_code)]
 
 use cpu::{Activity, Segment, State, cr0, cr4, eflags, rights, seg};
@@ -100,7 +101,7 @@ fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
     }
     if mode == Mode::Paged {
         cpu.cr0 |= cr0::PG | random.word() & (cr0::WP | cr0::AM);
-        cpu.cr3 = random.word() % SIZE & !0xfff;
+        cpu.cr3 = (random.word() % SIZE) & !0xfff;
         cpu.cr4 = random.word() & (cr4::PSE | cr4::PAE | cr4::PGE | cr4::OSFXSR | cr4::TSD);
         cpu.efer = u64::from(random.word() & 1 << 11);
     }
@@ -112,8 +113,8 @@ fn fill(machine: &mut Machine, mode: Mode, random: &mut Random) {
     let mut bytes: Vec<u8> = (0..SIZE / 8).flat_map(|_| random.next().to_le_bytes()).collect();
     if mode == Mode::Paged {
         for entry in bytes.chunks_exact_mut(4) {
-            if random.word() % 4 == 0 {
-                let value = random.word() % SIZE & !0xfff | random.word() & 0xfe7 | 7;
+            if random.word().is_multiple_of(4) {
+                let value = (random.word() % SIZE) & !0xfff | random.word() & 0xfe7 | 7;
                 entry.copy_from_slice(&value.to_le_bytes());
             }
         }

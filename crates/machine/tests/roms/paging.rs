@@ -150,7 +150,7 @@ fn four_megabyte_pages() {
 /// Tables for PAE: a pointer table at 3000h, a directory at 4000h that maps the first 4 MiB by
 /// two large pages and the next 2 MiB by a table at 5000h.
 fn pae(rig: Rig) -> Rig {
-    let flat: Vec<u32> = (0..512u32).flat_map(|n| [0x20_0000 + (n << 12) | 7, 0]).collect();
+    let flat: Vec<u32> = (0..512u32).flat_map(|n| [(0x20_0000 + (n << 12)) | 7, 0]).collect();
     rig.dwords(TABLES, &[0x4001, 0, 0, 0, 0, 0, 0, 0])
         .dwords(0x4000, &[0x87, 0, 0x20_0087, 0, 0x5007, 0])
         .dwords(0x5000, &flat)

@@ -177,7 +177,7 @@ impl Rig {
     /// [`TABLES`] + 1000h.
     pub(crate) fn paged(self) -> Rig {
         let entries: Vec<u32> = (0..1024).map(|n| n << 12 | 7).collect();
-        self.dwords(TABLES, &[TABLES + 0x1000 | 7]).dwords(TABLES + 0x1000, &entries)
+        self.dwords(TABLES, &[(TABLES + 0x1000) | 7]).dwords(TABLES + 0x1000, &entries)
     }
 
     /// Assembles, boots, runs to the end.
@@ -350,7 +350,7 @@ fn handlers(a: &mut Asm) -> Assembled {
 fn handlers16(a: &mut Asm) -> Assembled {
     a.section(16, 0x400 + 0x8400)?;
     for v in 0..32 {
-        asm! { a => label &format!("real vector {v}"); push v as i32; jmp a.to("real exception"); }
+        asm! { a => label &format!("real vector {v}"); push v; jmp a.to("real exception"); }
     }
     asm! { a =>
         // SP: vector, IP, CS, FLAGS
