@@ -2,6 +2,7 @@
 //!
 //! RINGER_SEEDS and RINGER_INSTRUCTIONS make the run longer: the full one is 64 seeds of
 //! 10000000 instructions.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,5 @@
 //! The command line: what users give wrongly is answered with one sentence that names it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
 use assert_cmd::cargo::CommandCargoExt;
 use rustix::process::{Pid, Signal, kill_process};
