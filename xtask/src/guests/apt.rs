@@ -53,6 +53,8 @@ impl Apt {
             "APT::Sandbox::User=root".to_owned(),
             "Debug::NoLocking=true".to_owned(),
             "Acquire::Languages=none".to_owned(),
+            // without it, a missing network is a warning
+            "APT::Update::Error-Mode=any".to_owned(),
             format!("Dir::State={state}"),
             format!("Dir::State::Lists={state}/lists"),
             format!("Dir::State::status={state}/status"),
