@@ -28,8 +28,8 @@ impl Tally {
 
     /// Reads one line of what cargo or nextest prints at the end of a run.
     fn from_line(line: &str) -> Option<Tally> {
-        let line = line.trim_start();
-        let counts = line.strip_prefix("test result:").or(line.strip_prefix("Summary"))?;
+        // nextest indents what failed tests printed, cargo's closing lines among it
+        let counts = line.strip_prefix("test result:").or(line.trim_start().strip_prefix("Summary"))?;
         let before = |word: &str| {
             let words: Vec<&str> =
                 counts.split([' ', ',', ';', '.', '(', ')']).filter(|w| !w.is_empty()).collect();
@@ -146,5 +146,6 @@ mod tests {
             "     Summary [  12.345s] 100 tests run: 98 passed (1 slow), 1 failed, 1 timed out, 4 skipped";
         assert_eq!(Tally::from_line(nextest), Some(Tally { passed: 98, failed: 2, skipped: 4 }));
         assert_eq!(Tally::from_line("test a ... ok"), None);
+        assert_eq!(Tally::from_line("    test result: FAILED. 0 passed; 1 failed; 0 ignored"), None);
     }
 }
