@@ -74,6 +74,8 @@ pub enum Exit {
 
 /// Instructions between looks at the host's clock.
 const SLICE: u64 = 20_000;
+/// Events that an idle guest may sleep through before the caller gets a look.
+const EVENTS_SLEPT_THROUGH: u32 = 10_000;
 
 /// A whole PC.
 pub struct Machine {
@@ -116,6 +118,7 @@ impl Machine {
     /// Runs until something happens that the caller should know of, at the latest when `limit`
     /// instructions have retired in all.
     pub fn run(&mut self, limit: u64) -> Exit {
+        let (mut slept, mut retired) = (0, self.cpu.retired);
         loop {
             let now = self.vmm.board.now(self.cpu.retired);
             self.vmm.board.advance(now);
@@ -129,10 +132,18 @@ impl Machine {
             let outcome = self.vmm.run(&mut self.cpu, &mut self.mem, self.engine.as_mut(), until);
             match outcome {
                 Outcome::Shutdown => return Exit::Shutdown,
-                Outcome::Halted => match self.halted() {
-                    Some(exit) => return exit,
-                    None => continue,
-                },
+                Outcome::Halted => {
+                    if let Some(exit) = self.halted() {
+                        return exit;
+                    }
+                    // timers whose interrupts are masked wake nothing, and may tick for ever
+                    let awake = self.cpu.retired != std::mem::replace(&mut retired, self.cpu.retired);
+                    slept = if awake { 0 } else { slept + 1 };
+                    if slept > EVENTS_SLEPT_THROUGH {
+                        return Exit::Slice;
+                    }
+                    continue;
+                }
                 Outcome::Budget | Outcome::Attention => {}
             }
             if self.vmm.board.has_output() {

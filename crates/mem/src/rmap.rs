@@ -8,10 +8,13 @@ const END: u32 = u32::MAX;
 struct Node {
     space: SpaceId,
     page: u32,
+    frame: u32,
     next: u32,
+    previous: u32,
 }
 
-/// Singly linked lists of (space, linear page) a frame, in one pool.
+/// Doubly linked lists of (space, linear page) a frame, in one pool. A guest may show one frame
+/// in a million places, so that nothing is searched for: an entry is known by its node.
 pub(crate) struct ReverseMap {
     heads: Vec<u32>,
     pool: Vec<Node>,
@@ -23,36 +26,37 @@ impl ReverseMap {
         ReverseMap { heads: vec![END; frames], pool: Vec::new(), free: END }
     }
 
-    pub(crate) fn add(&mut self, frame: u32, space: SpaceId, page: u32) {
-        let Some(head) = self.heads.get_mut(frame as usize) else { return };
-        let node = Node { space, page, next: *head };
-        if self.free == END {
-            *head = self.pool.len() as u32;
+    /// Enters a place into a frame's list; returns the node to [`ReverseMap::remove`] it by.
+    pub(crate) fn add(&mut self, frame: u32, space: SpaceId, page: u32) -> Option<u32> {
+        let next = *self.heads.get(frame as usize)?;
+        let node = Node { space, page, frame, next, previous: END };
+        let at = if self.free == END {
             self.pool.push(node);
+            self.pool.len() as u32 - 1
         } else {
-            *head = self.free;
-            self.free = self.pool[*head as usize].next;
-            self.pool[*head as usize] = node;
+            let at = self.free;
+            self.free = self.pool[at as usize].next;
+            self.pool[at as usize] = node;
+            at
+        };
+        if let Some(n) = self.pool.get_mut(next as usize) {
+            n.previous = at;
         }
+        self.heads[frame as usize] = at;
+        Some(at)
     }
 
-    pub(crate) fn remove(&mut self, frame: u32, space: SpaceId, page: u32) {
-        let Some(&head) = self.heads.get(frame as usize) else { return };
-        let (mut previous, mut at) = (END, head);
-        while at != END {
-            let node = self.pool[at as usize];
-            if node.space == space && node.page == page {
-                if previous == END {
-                    self.heads[frame as usize] = node.next;
-                } else {
-                    self.pool[previous as usize].next = node.next;
-                }
-                self.pool[at as usize].next = self.free;
-                self.free = at;
-                return;
-            }
-            (previous, at) = (at, node.next);
+    pub(crate) fn remove(&mut self, at: u32) {
+        let Some(&Node { frame, next, previous, .. }) = self.pool.get(at as usize) else { return };
+        match self.pool.get_mut(previous as usize) {
+            Some(n) => n.next = next,
+            None => self.heads[frame as usize] = next,
         }
+        if let Some(n) = self.pool.get_mut(next as usize) {
+            n.previous = previous;
+        }
+        self.pool[at as usize].next = self.free;
+        self.free = at;
     }
 
     pub(crate) fn users(&self, frame: u32) -> impl Iterator<Item = (SpaceId, u32)> + '_ {

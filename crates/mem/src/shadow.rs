@@ -2,7 +2,7 @@
 
 use crate::arena::{Arena, HostAddress};
 use crate::rmap::ReverseMap;
-use crate::space::{ARRAYS, Space};
+use crate::space::{ARRAYS, NODES, Space};
 use crate::trace::{FrameTraces, grains};
 use crate::{PAGE, PAGE_SHIFT, Role, SpaceId, TableUse, Trace};
 use std::collections::HashMap;
@@ -340,10 +340,12 @@ impl Memory {
             }
             self.drop_page(id, page);
         }
-        if let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) {
+        if let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0))
+            && let Some(node) = self.reverse.add(frame, id, page)
+        {
             space.set_present(page, true);
+            space.set(NODES, page, u64::from(node));
         }
-        self.reverse.add(frame, id, page);
     }
 
     /// Keeps the arrays within [`SHADOW_PAGES`].
@@ -369,13 +371,12 @@ impl Memory {
 
     fn drop_page(&mut self, id: SpaceId, page: u32) {
         let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) else { return };
-        let entry = (0..ARRAYS).map(|a| space.get(a, page)).find(|e| e & VALID != 0);
+        if !space.is_present(page) {
+            return;
+        }
         (0..ARRAYS).for_each(|a| space.clear(a, page));
         space.set_present(page, false);
-        if let Some(e) = entry {
-            let frame = (host(e, 0).0.wrapping_sub(self.arena.base()) >> PAGE_SHIFT) as u32;
-            self.reverse.remove(frame, id, page);
-        }
+        self.reverse.remove(space.get(NODES, page) as u32);
     }
 
     /// Drops every entry that shows a frame, in every space.

@@ -15,9 +15,13 @@ pub struct Role(pub u32);
 pub(crate) const PAGES: usize = 1 << 20;
 /// Arrays a space: read, write, execute, for supervisor and then for user.
 pub(crate) const ARRAYS: usize = 6;
+/// A seventh array: for each page with entries, its node in the reverse map.
+pub(crate) const NODES: usize = ARRAYS;
+/// Arrays in all.
+const ALL: usize = ARRAYS + 1;
 /// Entries in one host page of an array.
 const CHUNK: usize = 512;
-const CHUNKS: usize = ARRAYS * PAGES / CHUNK;
+const CHUNKS: usize = ALL * PAGES / CHUNK;
 
 pub(crate) struct Space {
     pub(crate) table: u32,
@@ -32,7 +36,7 @@ pub(crate) struct Space {
 
 impl Space {
     pub(crate) fn new(table: u32, role: Role) -> Result<Space, MemoryError> {
-        let len = ARRAYS * PAGES * 8;
+        let len = ALL * PAGES * 8;
         let map = memmap2::MmapOptions::new()
             .len(len)
             .no_reserve_swap()
@@ -55,19 +59,18 @@ impl Space {
 
     /// Start of an array, for the current view.
     pub(crate) fn array(&self, array: usize) -> *const u64 {
-        // SAFETY: `array` is below ARRAYS at every caller (asserted), so the result stays inside
-        // the mapping.
-        unsafe { self.map.as_ptr().cast::<u64>().add(array % ARRAYS * PAGES) }
+        // SAFETY: the array is reduced to below ALL, so the result stays inside the mapping.
+        unsafe { self.map.as_ptr().cast::<u64>().add(array % ALL * PAGES) }
     }
 
     fn slot(&mut self, array: usize, page: u32) -> *mut u64 {
-        let index = array % ARRAYS * PAGES + page as usize % PAGES;
-        // SAFETY: the index is reduced to below ARRAYS * PAGES, the mapping's length in entries.
+        let index = array % ALL * PAGES + page as usize % PAGES;
+        // SAFETY: the index is reduced to below ALL * PAGES, the mapping's length in entries.
         unsafe { self.map.as_mut_ptr().cast::<u64>().add(index) }
     }
 
     pub(crate) fn get(&self, array: usize, page: u32) -> u64 {
-        let index = array % ARRAYS * PAGES + page as usize % PAGES;
+        let index = array % ALL * PAGES + page as usize % PAGES;
         // SAFETY: as in `slot`.
         unsafe { self.map.as_ptr().cast::<u64>().add(index).read() }
     }

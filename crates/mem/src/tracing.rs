@@ -3,7 +3,7 @@
 use crate::trace::grains;
 use crate::{Memory, PAGE, PAGE_SHIFT, TableUse, Trace};
 
-/// Places at which one table may be in use before its shadows are made anew.
+/// Places at which one table may be in use; the oldest makes room for one more.
 const TABLE_USES: usize = 256;
 
 impl Memory {
@@ -63,13 +63,14 @@ impl Memory {
     pub fn trace_table(&mut self, frame: u32, table_use: TableUse) {
         let Some(t) = self.traces.get_mut(frame as usize) else { return };
         let new = !std::mem::replace(&mut t.table, true);
-        if self.table_uses(frame).len() >= TABLE_USES {
-            self.unshadow(frame);
-            return self.trace_table(frame, table_use);
-        }
         let users = self.tables.entry(frame).or_default();
         if !users.contains(&table_use) {
+            // the walk that is under way may have entered a use of its own just before
+            let oldest = (users.len() >= TABLE_USES).then(|| users.remove(0));
             users.push(table_use);
+            if let Some(u) = oldest {
+                self.drop_use(u);
+            }
         }
         if new {
             self.revoke_writes(frame);
@@ -83,13 +84,15 @@ impl Memory {
 
     /// Drops all that was derived from a table, and its trace.
     pub fn unshadow(&mut self, frame: u32) {
-        for u in self.tables.remove(&frame).unwrap_or_default() {
-            let entries = PAGE / u.entry_size;
-            self.drop_pages(u.space, u.first_page, entries * u.pages_per_entry);
-        }
+        self.tables.remove(&frame).unwrap_or_default().into_iter().for_each(|u| self.drop_use(u));
         if let Some(t) = self.traces.get_mut(frame as usize) {
             t.table = false;
         }
+    }
+
+    fn drop_use(&mut self, u: TableUse) {
+        let entries = PAGE / u.entry_size;
+        self.drop_pages(u.space, u.first_page, entries * u.pages_per_entry);
     }
 
     /// Makes every access to a frame slow (or no longer): for watchpoints.

@@ -208,3 +208,40 @@ fn dropping_everything_leaves_memory_as_it_was() {
     assert_eq!((m.lookup_read(0x5000, 4), m.hash()), (None, before));
     assert_eq!(m.space_count(), 1);
 }
+
+#[test]
+fn one_frame_in_every_linear_page_goes_in_time_linear_in_the_pages() {
+    let mut m = memory();
+    let pages = || (0..1u32 << 20).map(|page| page << 12);
+    pages().for_each(|at| m.install(at, 0x9000, ALL));
+    assert!(pages().all(|at| m.lookup_write(at, 4).is_some()));
+    m.drop_pages(m.current(), 0, 1 << 20);
+    assert!(pages().all(|at| m.lookup_read(at, 4).is_none()));
+    // the emptied list is in order
+    m.install(0x5000, 0x9000, ALL);
+    m.install(0x6000, 0x9000, ALL);
+    m.drop_pages(m.current(), 5, 1);
+    m.trace_table(9, table_use(&m, 0));
+    assert_eq!(m.lookup_write(0x6000, 4), None);
+    assert!(m.lookup_read(0x6000, 4).is_some());
+}
+
+fn table_use(m: &Memory, first_page: u32) -> TableUse {
+    TableUse { space: m.current(), first_page, pages_per_entry: 1, entry_size: 4 }
+}
+
+#[test]
+fn one_use_too_many_takes_the_oldest_away_and_no_other() {
+    let mut m = memory();
+    for n in 0..256 {
+        m.trace_table(9, table_use(&m, n << 10));
+        m.install(n << 22, 0xa000, ALL);
+    }
+    // one that is known takes nothing away
+    m.trace_table(9, table_use(&m, 0));
+    assert!(m.lookup_read(0, 4).is_some());
+    m.trace_table(9, table_use(&m, 256 << 10));
+    assert_eq!(m.table_uses(9).len(), 256);
+    assert_eq!(m.lookup_read(0, 4), None);
+    assert!((1..256u32).all(|n| m.lookup_read(n << 22, 4).is_some()));
+}

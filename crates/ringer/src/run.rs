@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write, stdin, stdout};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The real-time clock of a deterministic run: the year 2000.
@@ -21,6 +21,12 @@ const EMBEDDED_MEMORY: u64 = 16 << 20;
 
 /// Instructions between looks at the user's keys and signals, where the guest sends nothing.
 const STEP: u64 = 2_000_000;
+
+/// Bytes that may wait for a guest to take them. A pipe stands still beyond that; of what is typed,
+/// the rest is lost, since Ctrl-a x may come after it.
+const MOST_WAITING: usize = 64 << 10;
+/// Reads that may wait to be looked at.
+const MOST_READ: usize = 16;
 
 /// Boots the embedded guest: what it says, and then what it took. Its time is that of its
 /// instructions, so that it says the same every time.
@@ -81,6 +87,23 @@ struct Line {
     /// Received and not yet taken by the guest.
     waiting: Vec<u8>,
     _terminal: Option<RawTerminal>,
+}
+
+impl Line {
+    fn typed(&self) -> bool {
+        self._terminal.is_some()
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= MOST_WAITING && !self.typed()
+    }
+
+    fn add(&mut self, bytes: Vec<u8>) {
+        self.waiting.extend(bytes);
+        if self.typed() {
+            self.waiting.truncate(MOST_WAITING);
+        }
+    }
 }
 
 struct Session {
@@ -159,10 +182,11 @@ impl Session {
         if !bytes.is_empty() {
             self.send(&bytes)?;
         }
-        while let Ok(input) = self.line.input.try_recv() {
-            match input {
-                Input::Bytes(b) => self.line.waiting.extend(b),
-                Input::End => return Ok(false),
+        while !self.line.is_full() {
+            match self.line.input.try_recv() {
+                Ok(Input::Bytes(b)) => self.line.add(b),
+                Ok(Input::End) => return Ok(false),
+                Err(_) => break,
             }
         }
         if !self.line.waiting.is_empty() {
@@ -187,8 +211,11 @@ impl Session {
     /// Sleeps until the guest's next event or the user's next key.
     fn wait(&mut self, time: Duration) {
         let time = time.min(Duration::from_millis(100));
+        if self.line.is_full() {
+            return std::thread::sleep(time);
+        }
         match self.line.input.recv_timeout(time) {
-            Ok(Input::Bytes(b)) => self.line.waiting.extend(b),
+            Ok(Input::Bytes(b)) => self.line.add(b),
             Ok(Input::End) => self.line.input = ended(),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(time),
@@ -209,7 +236,7 @@ fn now() -> i64 {
 }
 
 fn open(serial: &Serial, signals: &Signals) -> anyhow::Result<Line> {
-    let (send, input) = channel();
+    let (send, input) = sync_channel(MOST_READ);
     let mut line = Line { out: None, input, waiting: Vec::new(), _terminal: None };
     match serial {
         Serial::None => {}

@@ -119,7 +119,7 @@ pub fn popa<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
 pub fn enter<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
     let (size, level) = (i64::from(e.insn().imm as u16), i64::from(e.insn().imm2 & 31));
     let bytes = i64::from(w.bytes());
-    let (frame_place, frame) = push_place(e, w)?;
+    let (_, frame) = push_place(e, w)?;
     // every place first: the outer frames and the end of the locals, which must be writable
     for n in 1..level {
         outer_frame(e, w, n)?;
@@ -133,6 +133,8 @@ pub fn enter<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
     let pushed = if level > 0 { level + 1 } else { 1 };
     let (end, sp) = moved(e, -bytes * pushed - size);
     e.memory(seg::SS, end, w, Access::Write)?;
+    // found again: the places since may have made the first one a traced table
+    let (frame_place, _) = push_place(e, w)?;
     let bp = e.reg(w, reg::BP);
     e.write(frame_place, w, bp);
     for n in 1..level {

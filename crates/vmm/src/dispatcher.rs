@@ -181,6 +181,9 @@ impl<B: Board> Vmm<B> {
         if !stepped && cpu.debug_hits == 0 || cpu.in_shadow() == InterruptShadow::MovSs {
             return;
         }
+        if cpu.activity == Activity::Shutdown {
+            return;
+        }
         cpu.dr[6] |= if stepped { 0x4000 } else { 0 };
         self.deliver_trap(cpu, mem);
     }

@@ -3,7 +3,7 @@
 //! the image of a file system.
 
 use super::BootError;
-use std::io::{ErrorKind, sink};
+use std::io::{ErrorKind, Read, sink};
 
 /// How packed archives start (lib/decompress.c).
 const PACKED: [&[u8]; 7] = [
@@ -27,6 +27,9 @@ const FILE_SYSTEMS: [(usize, &[u8]); 9] = [
     (1024 + 16, &[0x68, 0x24]),
     (510, &[0x55, 0xaa]),
 ];
+
+/// As much is unpacked to see whether an archive is whole: more than any machine has memory.
+const MOST_UNPACKED: u64 = 4 << 30;
 
 /// Finds out whether Linux could take a file for its initrd.
 ///
@@ -52,7 +55,7 @@ fn format(why: &'static str) -> BootError {
 
 /// The first member must be whole; others may follow.
 fn check_gzip(file: &[u8]) -> Result<(), BootError> {
-    let unpacked = std::io::copy(&mut flate2::read::GzDecoder::new(file), &mut sink());
+    let unpacked = std::io::copy(&mut flate2::read::GzDecoder::new(file).take(MOST_UNPACKED), &mut sink());
     match unpacked {
         Ok(_) => Ok(()),
         Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(format("its gzip data is truncated")),

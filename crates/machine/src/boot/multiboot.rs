@@ -117,7 +117,7 @@ fn load_elf(kernel: &[u8], mem: &mut Memory) -> Result<(u32, u64), BootError> {
     let entry = dword(kernel, 24).ok_or_else(cut)?;
     let table = dword(kernel, 28).ok_or_else(cut)? as usize;
     let (size, count) = (word(kernel, 42).ok_or_else(cut)?, word(kernel, 44).ok_or_else(cut)?);
-    let (mut end, mut start) = (0, entry);
+    let (mut end, mut start, mut total) = (0, entry, 0);
     for n in 0..usize::from(count) {
         let field = |k: usize| dword(kernel, table + n * usize::from(size) + 4 * k).ok_or_else(cut);
         if field(0)? != 1 {
@@ -125,6 +125,11 @@ fn load_elf(kernel: &[u8], mem: &mut Memory) -> Result<(u32, u64), BootError> {
         }
         let (offset, virt, phys) = (field(1)? as usize, field(2)?, field(3)?);
         let (in_file, in_memory) = (field(4)? as usize, field(5)?);
+        // segments may not overlap, so that together they fit as well
+        total += u64::from(in_memory).max(in_file as u64);
+        if total > mem.len() {
+            return Err(BootError::Memory { what: "the kernel", needed: total, memory: mem.len() });
+        }
         let body =
             kernel.get(offset..).and_then(|b| b.get(..in_file)).ok_or(format("the file is truncated"))?;
         put(mem, "the kernel", u64::from(phys), body)?;
@@ -173,4 +178,29 @@ fn information(module: Option<(u32, u32)>, append: &str, mem: &mut Memory) -> Re
         info.extend(if usable { 1u32 } else { 2 }.to_le_bytes());
     }
     put(mem, "the multiboot information", INFO, &info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_that_together_exceed_memory_are_refused() {
+        let mut file = vec![0u8; 0x100];
+        let mut set = |at: usize, v: u32| file[at..at + 4].copy_from_slice(&v.to_le_bytes());
+        set(0, 0x464c_457f);
+        set(4, 1);
+        set(28, 52);
+        // one header, of no size, named 65,535 times
+        set(44, 0xffff);
+        set(52, 1);
+        set(52 + 12, 0x10_0000);
+        set(52 + 20, 0x20_0000);
+        for (at, v) in [(0xc0, MAGIC), (0xc4, 0), (0xc8, 0u32.wrapping_sub(MAGIC))] {
+            set(at, v);
+        }
+        let (mut cpu, mut mem) = (State::new(cpu::CpuModel::N270), Memory::new(8 << 20).unwrap());
+        let refused = load(&file, None, "", &mut cpu, &mut mem);
+        assert!(matches!(refused, Err(BootError::Memory { needed: 0xa0_0000, .. })), "{refused:?}");
+    }
 }

@@ -266,3 +266,41 @@ fn an_access_across_pages_faults_whole() {
     assert_eq!(o.faults(), [(14, 2); 2]);
     assert!(o.log.iter().all(|r| r.cr2 == PAGE + 0x1000));
 }
+
+/// 4.4.1: the PDPTEs are loaded with CR3, for whatever mode comes into use later.
+#[test]
+fn pointer_tables_are_loaded_for_each_mode_that_they_serve() {
+    let mut o = pae(Rig::protected(|a| {
+        asm! { a =>
+            // a second directory: as the first, but its third entry shows the first frames
+            mov dword_ptr(0x7_0000), 0x87;
+            mov dword_ptr(0x7_0008), 0x20_0087;
+            mov dword_ptr(0x7_0010), 0x87;
+            mov dword_ptr(0x10_0000), 0x1111;
+            mov dword_ptr(0x30_0000), 0x2222;
+        }
+        pae_on(a)?;
+        asm! { a => mov eax, dword_ptr(0x50_0000); mov dword_ptr(RESULT), eax; }
+        // WP set: another mode, in which the other directory comes in
+        asm! { a =>
+            mov eax, cr0;
+            or eax, 0x1_0000;
+            mov cr0, eax;
+            mov eax, dword_ptr(0x50_0000);
+            mov dword_ptr(RESULT + 4), eax;
+            mov dword_ptr(TABLES), 0x7_0001;
+            mov eax, cr3;
+            mov cr3, eax;
+            mov eax, dword_ptr(0x50_0000);
+            mov dword_ptr(RESULT + 8), eax;
+            mov eax, cr0;
+            and eax, !0x1_0000;
+            mov cr0, eax;
+            mov eax, dword_ptr(0x50_0000);
+            mov dword_ptr(RESULT + 12), eax;
+        }
+        Ok(())
+    }))
+    .run();
+    assert_eq!(o.results(), [0x2222, 0x2222, 0x1111, 0x1111]);
+}

@@ -28,7 +28,7 @@ pub struct ShadowStats {
 #[derive(Default)]
 pub struct ShadowPolicy {
     writes: HashMap<u32, u32>,
-    pdptes: HashMap<u32, [u32; 8]>,
+    pdptes: HashMap<(u32, Role), [u32; 8]>,
     active: Option<(u32, Role)>,
     /// Counters.
     pub stats: ShadowStats,
@@ -91,18 +91,19 @@ impl ShadowPolicy {
             let _ = mem.activate(root, role, cpu.cpl == 3);
         }
         if with_pdptes {
-            self.check_pdptes(root, mem);
+            self.check_pdptes(root, role, mem);
         }
     }
 
     /// The PDPTEs are loaded with CR3 and not traced: a change since the last load drops the space.
-    fn check_pdptes(&mut self, root: u32, mem: &mut Memory) {
+    /// Each role of a root has a space of its own, which was in use at another time.
+    fn check_pdptes(&mut self, root: u32, role: Role, mem: &mut Memory) {
         let now = std::array::from_fn(|n| mem.dword(root + 4 * n as u32).unwrap_or(0));
         if self.pdptes.len() > 4096 {
             self.pdptes.clear();
             mem.drop_all();
         }
-        if self.pdptes.insert(root, now).is_some_and(|old| old != now) {
+        if self.pdptes.insert((root, role), now).is_some_and(|old| old != now) {
             mem.drop_pages(mem.current(), 0, 1 << 20);
         }
     }
