@@ -117,6 +117,7 @@ fn handler(insn: &Insn) -> Handler {
 /// The instruction ends its block: it may go elsewhere, or what follows depends on it.
 fn ends_block(insn: &Insn) -> bool {
     branches(insn)
+        || repeats(insn)
         || routine(insn.code).is_some_and(|r| {
             matches!(
                 r,
@@ -137,6 +138,31 @@ fn ends_block(insn: &Insn) -> bool {
                     | Routine::Lmsw
             )
         })
+}
+
+/// A repeated string instruction: how many it retires is not known beforehand, so that nothing
+/// may stand behind it in a block that was checked against the budget.
+fn repeats(insn: &Insn) -> bool {
+    use isa::Code as C;
+    let string = matches!(
+        insn.code,
+        C::Movsb_m8_m8
+            | C::Movsw_m16_m16
+            | C::Movsd_m32_m32
+            | C::Stosb_m8_AL
+            | C::Stosw_m16_AX
+            | C::Stosd_m32_EAX
+            | C::Lodsb_AL_m8
+            | C::Lodsw_AX_m16
+            | C::Lodsd_EAX_m32
+            | C::Scasb_AL_m8
+            | C::Scasw_AX_m16
+            | C::Scasd_EAX_m32
+            | C::Cmpsb_m8_m8
+            | C::Cmpsw_m16_m16
+            | C::Cmpsd_m32_m32
+    );
+    insn.prefix.repeated() && (string || matches!(routine(insn.code), Some(Routine::Ins | Routine::Outs)))
 }
 
 /// The innocuous instruction sets EIP itself.
