@@ -93,6 +93,10 @@ impl Interpreter {
         let mut entry = mem.lookup_execute(linear);
         if entry == 0 {
             let shadowed = monitor.fetch(cpu, mem, linear).map_err(StopReason::Fault)?;
+            // the walk may have set bits in a table that is code as well
+            if mem.has_traces() {
+                self.cache.invalidate(mem);
+            }
             entry = mem.lookup_execute(linear);
             if !shadowed || entry == 0 {
                 return self.single(cpu, mem, monitor);

@@ -1,7 +1,6 @@
 //! The default guest, and the properties of runs that it can show.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used)]
 
 use interp::Interpreter;
 use isa::CpuModel;

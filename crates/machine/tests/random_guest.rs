@@ -4,7 +4,6 @@
 //! 10000000 instructions.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used)]
 
 use cpu::{Activity, Segment, State, cr0, cr4, eflags, rights, seg};
 use interp::Interpreter;

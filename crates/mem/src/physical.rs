@@ -84,12 +84,13 @@ impl Memory {
         fits
     }
 
-    /// Sets bits of a dword for the page walker: A and D, which no trace needs to see.
+    /// Sets bits of a dword for the page walker: A and D, which no shadow depends on. Where the
+    /// table is code as well, the engine has to see them.
     pub fn set_bits(&mut self, at: u32, bits: u32) {
         if self.kind(u64::from(at)) == PageKind::Ram
             && let Some(old) = self.dword(at)
         {
-            self.traces[(at >> PAGE_SHIFT) as usize].dirty = true;
+            self.note_bits(at & !3);
             self.arena.write(self.arena.host(u64::from(at & !3)), (old | bits).to_le_bytes());
         }
     }

@@ -206,23 +206,20 @@ impl Memory {
     }
 
     /// Makes (table, role) the current space; returns whether it was new.
-    ///
-    /// # Errors
-    /// The host cannot map another space.
-    pub fn activate(&mut self, table: u32, role: Role, user: bool) -> Result<bool, MemoryError> {
+    pub fn activate(&mut self, table: u32, role: Role, user: bool) -> bool {
         self.clock += 1;
         self.user = user;
         let known = self.index.get(&(table, role)).copied();
         let id = match known {
             Some(id) => id,
-            None => self.new_space(table, role)?,
+            None => self.new_space(table, role),
         };
         self.current = id;
         if let Some(Some(s)) = self.spaces.get_mut(usize::from(id.0)) {
             s.used = self.clock;
         }
         self.set_view();
-        Ok(known.is_none())
+        known.is_none()
     }
 
     /// Changes the privilege of the current view.
@@ -249,11 +246,17 @@ impl Memory {
         self.index.len()
     }
 
-    fn new_space(&mut self, table: u32, role: Role) -> Result<SpaceId, MemoryError> {
+    fn new_space(&mut self, table: u32, role: Role) -> SpaceId {
         if self.index.len() >= SPACES {
             self.evict();
         }
-        let space = Space::new(table, role)?;
+        let space = loop {
+            match Space::new(table, role) {
+                Ok(space) => break space,
+                Err(_) if self.evict() => {}
+                Err(_) => return self.reuse_current(table, role),
+            }
+        };
         let free = self.spaces.iter().position(Option::is_none);
         let id = SpaceId(free.unwrap_or(self.spaces.len()) as u16);
         match free {
@@ -261,7 +264,20 @@ impl Memory {
             None => self.spaces.push(Some(space)),
         }
         self.index.insert((table, role), id);
-        Ok(id)
+        id
+    }
+
+    /// Makes the current space another's, where the host has no memory for a second one.
+    fn reuse_current(&mut self, table: u32, role: Role) -> SpaceId {
+        let id = self.current;
+        self.drop_pages(id, 0, 1 << 20);
+        self.forget_tables(id);
+        if let Some(Some(s)) = self.spaces.get_mut(usize::from(id.0)) {
+            self.index.remove(&(s.table, s.role));
+            (s.table, s.role) = (table, role);
+        }
+        self.index.insert((table, role), id);
+        id
     }
 
     /// Removes the least recently used space that is not the current one.

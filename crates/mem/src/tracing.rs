@@ -29,6 +29,17 @@ impl Memory {
         }
     }
 
+    /// As [`Memory::note_write`] for a dword that the walker sets bits of: tables need not know.
+    pub(crate) fn note_bits(&mut self, at: u32) {
+        let frame = at >> PAGE_SHIFT;
+        let Some(traces) = self.traces.get_mut(frame as usize) else { return };
+        traces.dirty = true;
+        let hit = traces.code & grains(at % PAGE, 4);
+        if hit != 0 {
+            self.queue.push(Trace::Code { frame, grains: hit });
+        }
+    }
+
     /// Whether writes wait in the queue.
     #[inline(always)]
     pub fn has_traces(&self) -> bool {

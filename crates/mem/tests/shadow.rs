@@ -65,17 +65,17 @@ fn rom_and_devices_take_no_stores() {
 #[test]
 fn a_switch_of_spaces_keeps_both() {
     let mut m = memory();
-    assert!(m.activate(0x1000, Role(1), false).expect("space"));
+    assert!(m.activate(0x1000, Role(1), false));
     m.install(0x5000, 0x9000, ALL);
-    assert!(m.activate(0x2000, Role(1), false).expect("space"));
+    assert!(m.activate(0x2000, Role(1), false));
     assert_eq!(m.lookup_read(0x5000, 4), None);
     m.install(0x5000, 0xa000, ALL);
-    assert!(!m.activate(0x1000, Role(1), false).expect("space"));
+    assert!(!m.activate(0x1000, Role(1), false));
     assert_eq!(m.physical_of(m.lookup_execute(0x5000), 0x5000), 0x9000);
-    assert!(!m.activate(0x2000, Role(1), false).expect("space"));
+    assert!(!m.activate(0x2000, Role(1), false));
     assert_eq!(m.physical_of(m.lookup_execute(0x5000), 0x5000), 0xa000);
     // another role of the same table is another space
-    assert!(m.activate(0x2000, Role(3), false).expect("space"));
+    assert!(m.activate(0x2000, Role(3), false));
 }
 
 #[test]
@@ -83,12 +83,12 @@ fn tracing_a_table_takes_stores_away_in_every_space() {
     let mut m = memory();
     m.install(0x5000, 0x9000, ALL);
     let first = m.current();
-    m.activate(0x1000, Role(1), false).expect("space");
+    m.activate(0x1000, Role(1), false);
     m.install(0x7000, 0x9000, ALL);
     let table_use = TableUse { space: first, first_page: 0x400, pages_per_entry: 1, entry_size: 4 };
     m.trace_table(9, table_use);
     assert!(m.lookup_write(0x7000, 4).is_none() && m.lookup_read(0x7000, 4).is_some());
-    m.activate(0, Role(0), false).expect("space");
+    m.activate(0, Role(0), false);
     assert!(m.lookup_write(0x5000, 4).is_none());
     m.install(0x5000, 0x9000, ALL);
     assert!(m.lookup_write(0x5000, 4).is_none(), "still traced");
@@ -173,13 +173,13 @@ fn an_alias_shows_memory_elsewhere_and_takes_no_stores() {
 fn spaces_and_their_arrays_are_bounded() {
     let mut m = memory();
     for table in 0..500 {
-        m.activate(table * PAGE, Role(1), false).expect("space");
+        m.activate(table * PAGE, Role(1), false);
         m.install(0x5000, 0x9000, ALL);
     }
     assert!(m.space_count() < 200, "{} spaces", m.space_count());
     // a hostile guest touches every host page of the arrays of many spaces
     for table in 0..8 {
-        m.activate(table * PAGE, Role(1), false).expect("space");
+        m.activate(table * PAGE, Role(1), false);
         for user in [false, true] {
             m.set_user(user);
             (0..2048).for_each(|n| m.install(n << 21, 0x9000, ALL));
@@ -201,7 +201,7 @@ fn dropping_everything_leaves_memory_as_it_was() {
     m.load(0x9000, b"primary");
     let before = m.hash();
     for table in 0..5 {
-        m.activate(table * PAGE, Role(1), false).expect("space");
+        m.activate(table * PAGE, Role(1), false);
         m.install(0x5000, 0x9000, ALL);
     }
     m.drop_all();

@@ -38,6 +38,13 @@ impl<B: Board> Live<'_, B> {
         }
     }
 
+    /// Translates one access. The walk may have set bits in a table that is code as well.
+    fn fill(&mut self, linear: u32, access: Access) -> Result<u64, Fault> {
+        let physical = self.shadow.fill(self.cpu, self.mem, linear, access)?;
+        self.cpu.leave |= self.mem.has_traces();
+        Ok(physical)
+    }
+
     /// Reads bytes that lie in one page, from memory or a device.
     fn physical_read(&mut self, at: u64, size: u32) -> u64 {
         if self.mem.resolve(at).is_none() {
@@ -83,7 +90,7 @@ impl<B: Board> Live<'_, B> {
         let mut shift = 0;
         for (at, n) in parts(linear, size) {
             if n > 0 {
-                let physical = self.shadow.fill(self.cpu, self.mem, at, access)?;
+                let physical = self.fill(at, access)?;
                 value |= self.physical_read(physical, n) << shift;
                 shift += 8 * n;
             }
@@ -93,8 +100,8 @@ impl<B: Board> Live<'_, B> {
 
     pub(crate) fn write(&mut self, linear: u32, size: u32, value: u64, access: Access) -> Result<(), Fault> {
         let [(a, n), (b, m)] = parts(linear, size);
-        let first = self.shadow.fill(self.cpu, self.mem, a, access)?;
-        let second = if m > 0 { Some(self.shadow.fill(self.cpu, self.mem, b, access)?) } else { None };
+        let first = self.fill(a, access)?;
+        let second = if m > 0 { Some(self.fill(b, access)?) } else { None };
         self.hit(linear, size, true);
         self.physical_write(first, n, value);
         if let Some(second) = second {
@@ -105,9 +112,9 @@ impl<B: Board> Live<'_, B> {
 
     pub(crate) fn find(&mut self, linear: u32, size: u32, access: Access) -> Result<(), Fault> {
         let last = linear.wrapping_add(size - 1);
-        self.shadow.fill(self.cpu, self.mem, linear, access)?;
+        self.fill(linear, access)?;
         if linear / PAGE != last / PAGE {
-            self.shadow.fill(self.cpu, self.mem, last & !(PAGE - 1), access)?;
+            self.fill(last & !(PAGE - 1), access)?;
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Small ROMs, each a question about the machine with an answer in the manual.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used)]
 
 mod addressing;
 mod debug;

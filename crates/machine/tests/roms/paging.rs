@@ -304,3 +304,28 @@ fn pointer_tables_are_loaded_for_each_mode_that_they_serve() {
     .run();
     assert_eq!(o.results(), [0x2222, 0x2222, 0x1111, 0x1111]);
 }
+
+/// 4.8 and 8.1.3: the bits that a walk sets in a table show where the table is executed.
+#[test]
+fn a_table_that_is_code_as_well() {
+    let mut o = Rig::protected(|a| {
+        paging_on(a)?;
+        asm! { a =>
+            mov byte_ptr(ENTRY - 1), 0xb8; // MOV EAX, the entry
+            mov byte_ptr(ENTRY + 4), 0xc3; // RET
+            mov esi, ENTRY - 1;
+            call esi;
+            mov dword_ptr(RESULT), eax;
+            mov ebx, dword_ptr(PAGE);
+            call esi;
+            mov dword_ptr(RESULT + 4), eax;
+            mov dword_ptr(PAGE), ebx;
+            call esi;
+            mov dword_ptr(RESULT + 8), eax;
+        }
+        Ok(())
+    })
+    .paged()
+    .run();
+    assert_eq!(o.results(), [PAGE | 7, PAGE | 0x27, PAGE | 0x67]);
+}

@@ -85,11 +85,7 @@ impl ShadowPolicy {
             return mem.set_user(cpu.cpl == 3);
         }
         self.active = Some((root, role));
-        // where the host gives no more space, all others go and one is tried again
-        if mem.activate(root, role, cpu.cpl == 3).is_err() {
-            mem.drop_all();
-            let _ = mem.activate(root, role, cpu.cpl == 3);
-        }
+        mem.activate(root, role, cpu.cpl == 3);
         if with_pdptes {
             self.check_pdptes(root, role, mem);
         }
