@@ -56,13 +56,8 @@ pub fn all() -> anyhow::Result<bool> {
         println!("SKIPPED: guests that are not prepared yet: {error:#}");
     }
     sum.add(tests()?);
-    println!(
-        "{} passed, {} failed, {} skipped in {:.0} s",
-        sum.passed,
-        sum.failed,
-        sum.skipped,
-        started.elapsed().as_secs_f64()
-    );
+    println!("took {:.0} s", started.elapsed().as_secs_f64());
+    println!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
     Ok(sum.failed == 0)
 }
 
