@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 pub mod acpi_pm;
+pub mod block;
+pub mod bus;
 pub mod i8042;
 pub mod isa_debug;
 pub mod pci;
@@ -30,5 +32,7 @@ pub mod vga_text;
 #[cfg(test)]
 mod testing;
 
+pub use block::{Block, BlockError};
+pub use bus::{DmaMemory, VideoMemory};
 pub use state::StateError;
 pub use time::Nanos;
