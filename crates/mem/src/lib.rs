@@ -14,6 +14,7 @@ mod tracing;
 mod walk;
 
 pub use arena::{Arena, HostAddress};
+pub use physical::Window;
 pub use shadow::{Memory, MemoryError, PageKind, Rights};
 pub use space::{Role, SpaceId};
 pub use trace::{TableUse, Trace};

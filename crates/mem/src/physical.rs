@@ -2,6 +2,33 @@
 
 use crate::{Memory, PAGE, PAGE_SHIFT, PageKind};
 
+/// A physical range, page-aligned, that shows other memory of the arena. Loads and stores may go
+/// to different places: a ROM that is being copied into the RAM behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// First physical address.
+    pub at: u32,
+    /// Bytes.
+    pub len: u32,
+    /// Where in the arena loads go; `None`: to the board.
+    pub read: Option<u32>,
+    /// Where in the arena stores go; `None`: they are ignored where loads are served, and go to
+    /// the board where they are not.
+    pub write: Option<u32>,
+}
+
+impl Window {
+    /// Memory that may be read and written.
+    pub fn ram(at: u32, len: u32, target: u32) -> Window {
+        Window { at, len, read: Some(target), write: Some(target) }
+    }
+
+    /// Memory that may only be read.
+    pub fn rom(at: u32, len: u32, target: u32) -> Window {
+        Window { at, len, read: Some(target), write: None }
+    }
+}
+
 impl Memory {
     /// What the physical page of `at` is.
     #[inline]
@@ -20,19 +47,55 @@ impl Memory {
         }
     }
 
-    /// Lets the physical range from `at` show arena memory at `target` (high BIOS, for one).
-    pub fn alias(&mut self, at: u32, len: u32, target: u32) {
-        self.aliases.push((at, len, target));
+    /// Lets a physical range without memory of its own show other memory: a high copy of the
+    /// BIOS, a shadowed ROM, a frame buffer. Takes the place of an earlier window at `at`.
+    pub fn open_window(&mut self, window: Window) {
+        self.close_window(window.at);
+        self.windows.push(window);
+        self.drop_shown(window);
     }
 
-    /// Where in the arena a physical address lies, if it is memory.
+    /// Closes the window that starts at `at`, if there is one.
+    pub fn close_window(&mut self, at: u32) {
+        if let Some(n) = self.windows.iter().position(|w| w.at == at) {
+            let window = self.windows.swap_remove(n);
+            self.drop_shown(window);
+        }
+    }
+
+    /// Drops the shadows of all memory that a window shows.
+    fn drop_shown(&mut self, window: Window) {
+        for first in [window.read, window.write].into_iter().flatten() {
+            let pages = window.len.div_ceil(PAGE);
+            (0..pages).for_each(|n| self.drop_frame((first >> PAGE_SHIFT) + n));
+        }
+    }
+
+    fn window(&self, at: u64) -> Option<(&Window, u32)> {
+        let at = u32::try_from(at).ok()?;
+        let w = self.windows.iter().find(|w| at.wrapping_sub(w.at) < w.len)?;
+        Some((w, at - w.at))
+    }
+
+    /// Where in the arena a load from a physical address goes, if it is memory.
     pub fn resolve(&self, at: u64) -> Option<u32> {
         if self.kind(at) != PageKind::Mmio {
             return Some(at as u32);
         }
-        let at = u32::try_from(at).ok()?;
-        let &(base, _, target) = self.aliases.iter().find(|&&(base, len, _)| at.wrapping_sub(base) < len)?;
-        Some(target + (at - base))
+        let (w, offset) = self.window(at)?;
+        Some(w.read? + offset)
+    }
+
+    /// Where in the arena a store to a physical address goes, if it is writable memory.
+    pub fn resolve_write(&self, at: u64) -> Option<u32> {
+        match self.kind(at) {
+            PageKind::Ram => Some(at as u32),
+            PageKind::Rom => None,
+            PageKind::Mmio => {
+                let (w, offset) = self.window(at)?;
+                Some(w.write? + offset)
+            }
+        }
     }
 
     /// Copies bytes out of physical memory; what is not memory reads as FFh.
@@ -66,9 +129,8 @@ impl Memory {
             let at = at + done as u64;
             let room = (u64::from(PAGE) - at % u64::from(PAGE)) as usize;
             let n = room.min(bytes.len() - done);
-            if self.kind(at) == PageKind::Ram {
-                self.note_write(at as u32, n as u32);
-                self.arena.copy_in(self.arena.host(at), &bytes[done..done + n]);
+            if let Some(at) = self.resolve_write(at) {
+                self.write_arena(at, &bytes[done..done + n]);
             }
             done += n;
         }
@@ -76,22 +138,37 @@ impl Memory {
 
     /// Puts an image into memory, ROM included; for loading before the guest runs.
     pub fn load(&mut self, at: u32, bytes: &[u8]) -> bool {
-        let fits = u64::from(at) + bytes.len() as u64 <= self.arena.len();
+        let fits = u64::from(at) + bytes.len() as u64 <= self.len();
         if fits {
+            self.write_arena(at, bytes);
+        }
+        fits
+    }
+
+    /// Writes to the arena, RAM or a bank behind it, through the traces.
+    pub fn write_arena(&mut self, at: u32, bytes: &[u8]) {
+        if u64::from(at) + bytes.len() as u64 <= self.arena.len() {
             self.note_write(at, bytes.len() as u32);
             self.arena.copy_in(self.arena.host(u64::from(at)), bytes);
         }
-        fits
+    }
+
+    /// Reads from the arena, RAM or a bank behind it; what lies beyond is left alone.
+    pub fn read_arena(&self, at: u32, out: &mut [u8]) {
+        self.arena.copy_out(self.arena.host(u64::from(at)), out);
     }
 
     /// Sets bits of a dword for the page walker: A and D, which no shadow depends on. Where the
     /// table is code as well, the engine has to see them.
     pub fn set_bits(&mut self, at: u32, bits: u32) {
-        if self.kind(u64::from(at)) == PageKind::Ram
-            && let Some(old) = self.dword(at)
+        let (at, writable) = (self.resolve(u64::from(at & !3)), self.resolve_write(u64::from(at & !3)));
+        if let Some(at) = at
+            && writable == Some(at)
         {
-            self.note_bits(at & !3);
-            self.arena.write(self.arena.host(u64::from(at & !3)), (old | bits).to_le_bytes());
+            let host = self.arena.host(u64::from(at));
+            let old = u32::from_le_bytes(self.arena.read(host));
+            self.note_bits(at);
+            self.arena.write(host, (old | bits).to_le_bytes());
         }
     }
 }

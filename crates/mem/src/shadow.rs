@@ -3,8 +3,8 @@
 use crate::arena::{Arena, HostAddress};
 use crate::rmap::ReverseMap;
 use crate::space::{ARRAYS, NODES, Space};
-use crate::trace::{FrameTraces, grains};
-use crate::{PAGE, PAGE_SHIFT, Role, SpaceId, TableUse, Trace};
+use crate::trace::{ALL_LOGS, FrameTraces, grains};
+use crate::{PAGE, PAGE_SHIFT, Role, Window, SpaceId, TableUse, Trace};
 use std::collections::HashMap;
 
 /// Why memory could not be made.
@@ -72,7 +72,8 @@ pub struct Memory {
     clock: u64,
     pub(crate) queue: Vec<Trace>,
     pub(crate) log_dirty: bool,
-    pub(crate) aliases: Vec<(u32, u32, u32)>,
+    pub(crate) windows: Vec<Window>,
+    ram: u64,
     /// Shadow entries made so far.
     pub fills: u64,
 }
@@ -87,14 +88,24 @@ impl Memory {
     /// # Errors
     /// The host has not the address space.
     pub fn new(ram: u64) -> Result<Memory, MemoryError> {
+        Memory::with_bank(ram, 0)
+    }
+
+    /// As [`Memory::new`], with `bank` more bytes that lie behind RAM in the arena and are seen
+    /// through windows only.
+    ///
+    /// # Errors
+    /// The host has not the address space.
+    pub fn with_bank(ram: u64, bank: u32) -> Result<Memory, MemoryError> {
         let frames = ram.div_ceil(u64::from(PAGE)) as usize;
-        let arena = Arena::new((frames as u64) << PAGE_SHIFT)?;
+        let all = frames + bank.div_ceil(PAGE) as usize;
+        let arena = Arena::new((all as u64) << PAGE_SHIFT)?;
         let first = Space::new(0, Role(0))?;
         let mut memory = Memory {
             arena,
             kinds: vec![PageKind::Ram; frames],
-            traces: vec![FrameTraces { dirty: true, ..FrameTraces::default() }; frames],
-            reverse: ReverseMap::new(frames),
+            traces: vec![FrameTraces::default(); all],
+            reverse: ReverseMap::new(all),
             view: View { read: first.array(0), write: first.array(1), execute: first.array(2) },
             spaces: vec![Some(first)],
             index: HashMap::from([((0, Role(0)), SpaceId(0))]),
@@ -104,16 +115,22 @@ impl Memory {
             clock: 0,
             queue: Vec::new(),
             log_dirty: false,
-            aliases: Vec::new(),
+            windows: Vec::new(),
+            ram: (frames as u64) << PAGE_SHIFT,
             fills: 0,
         };
         memory.set_view();
         Ok(memory)
     }
 
-    /// Bytes of the arena.
+    /// Bytes of RAM.
     pub fn len(&self) -> u64 {
-        self.arena.len()
+        self.ram
+    }
+
+    /// Where in the arena the bank behind RAM starts.
+    pub fn bank(&self) -> u32 {
+        self.ram as u32
     }
 
     /// Whether there is no memory.
@@ -325,9 +342,9 @@ impl Memory {
         if traces.watch {
             return;
         }
-        let (code, rom) =
-            (traces.code != 0, self.kind(u64::from(target)) != PageKind::Ram || target as u64 != at);
-        let write = rights.write && !rom && !traces.table && traces.dirty;
+        let code = traces.code != 0;
+        let direct = self.resolve_write(at) == Some(target);
+        let write = rights.write && direct && !traces.table && traces.dirty == ALL_LOGS;
         let id = self.current;
         let first = if user { 3 } else { 0 };
         let entry = (self.arena.base() + (u64::from(frame) << PAGE_SHIFT)) | VALID;
@@ -421,7 +438,7 @@ impl Memory {
         self.forget_tables(self.current);
     }
 
-    /// A hash of all of RAM (FNV-1a over 64-bit words), skipping zero pages.
+    /// A hash of all of RAM and the bank (FNV-1a over 64-bit words), skipping zero pages.
     pub fn hash(&self) -> u64 {
         let mut h = 0xcbf2_9ce4_8422_2325_u64;
         let mut page = [0u8; PAGE as usize];

@@ -37,7 +37,7 @@ pub struct TableUse {
 }
 
 /// What is traced in one frame.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct FrameTraces {
     /// Grains with translated code.
     pub(crate) code: u64,
@@ -45,8 +45,21 @@ pub(crate) struct FrameTraces {
     pub(crate) table: bool,
     /// Every access takes the slow path (watchpoints).
     pub(crate) watch: bool,
-    /// Written since the dirty log was last cleared, or no log is kept.
-    pub(crate) dirty: bool,
+    /// A bit a log: written since that log was last cleared, or it is not kept.
+    pub(crate) dirty: u8,
+}
+
+/// The dirty log of snapshots and migration.
+pub(crate) const RAM_LOG: u8 = 1;
+/// The dirty log of the screen.
+pub(crate) const SCREEN_LOG: u8 = 2;
+/// Written as far as every log is concerned: stores need not be seen.
+pub(crate) const ALL_LOGS: u8 = RAM_LOG | SCREEN_LOG;
+
+impl Default for FrameTraces {
+    fn default() -> FrameTraces {
+        FrameTraces { code: 0, table: false, watch: false, dirty: ALL_LOGS }
+    }
 }
 
 /// The grains that a write touches.

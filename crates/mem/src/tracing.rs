@@ -1,6 +1,6 @@
 //! Setting, hitting and taking memory traces.
 
-use crate::trace::grains;
+use crate::trace::{ALL_LOGS, RAM_LOG, SCREEN_LOG, grains};
 use crate::{Memory, PAGE, PAGE_SHIFT, TableUse, Trace};
 
 /// Places at which one table may be in use; the oldest makes room for one more.
@@ -19,7 +19,7 @@ impl Memory {
 
     fn note_write_in_page(&mut self, frame: u32, offset: u32, len: u32) {
         let Some(traces) = self.traces.get_mut(frame as usize) else { return };
-        traces.dirty = true;
+        traces.dirty = ALL_LOGS;
         let hit = traces.code & grains(offset, len);
         if hit != 0 {
             self.queue.push(Trace::Code { frame, grains: hit });
@@ -33,7 +33,7 @@ impl Memory {
     pub(crate) fn note_bits(&mut self, at: u32) {
         let frame = at >> PAGE_SHIFT;
         let Some(traces) = self.traces.get_mut(frame as usize) else { return };
-        traces.dirty = true;
+        traces.dirty = ALL_LOGS;
         let hit = traces.code & grains(at % PAGE, 4);
         if hit != 0 {
             self.queue.push(Trace::Code { frame, grains: hit });
@@ -118,24 +118,40 @@ impl Memory {
     /// Starts a dirty log: every frame counts as clean until it is written.
     pub fn start_dirty_log(&mut self) {
         self.log_dirty = true;
-        self.traces.iter_mut().for_each(|t| t.dirty = false);
+        self.traces.iter_mut().for_each(|t| t.dirty &= !RAM_LOG);
         (0..self.traces.len() as u32).for_each(|f| self.revoke_writes(f));
     }
 
     /// Ends the dirty log.
     pub fn stop_dirty_log(&mut self) {
         self.log_dirty = false;
-        self.traces.iter_mut().for_each(|t| t.dirty = true);
+        self.traces.iter_mut().for_each(|t| t.dirty |= RAM_LOG);
     }
 
     /// The frames written since the log was started or last taken, which are clean again.
     pub fn take_dirty(&mut self) -> Vec<u32> {
-        let dirty: Vec<u32> =
-            (0..self.traces.len() as u32).filter(|&f| self.traces[f as usize].dirty).collect();
-        for &f in &dirty {
-            self.traces[f as usize].dirty = !self.log_dirty;
-            self.revoke_writes(f);
+        let (all, keep) = (0..self.traces.len() as u32, self.log_dirty);
+        let dirty = all.filter(|&f| self.traces[f as usize].dirty & RAM_LOG != 0).collect();
+        if keep {
+            self.clean(&dirty, RAM_LOG);
         }
         dirty
+    }
+
+    /// The frames among those of `len` bytes of the arena from `at` that were written since the
+    /// last call, which are clean again: what a screen has to draw anew.
+    pub fn take_screen_writes(&mut self, at: u32, len: u32) -> Vec<u32> {
+        let last = (at + len).div_ceil(PAGE).min(self.traces.len() as u32);
+        let frames = at >> PAGE_SHIFT..last;
+        let dirty = frames.filter(|&f| self.traces[f as usize].dirty & SCREEN_LOG != 0).collect();
+        self.clean(&dirty, SCREEN_LOG);
+        dirty
+    }
+
+    fn clean(&mut self, frames: &Vec<u32>, log: u8) {
+        for &f in frames {
+            self.traces[f as usize].dirty &= !log;
+            self.revoke_writes(f);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Shadows, traces and the dirty log: what an engine finds, and when it must ask again.
 
-use mem::{Memory, PAGE, PageKind, Rights, Role, TableUse, Trace};
+use mem::{Memory, PAGE, PageKind, Rights, Role, TableUse, Trace, Window};
 
 const ALL: Rights = Rights { read: true, write: true, execute: true };
 
@@ -159,7 +159,7 @@ fn watched_frames_are_never_plain() {
 fn an_alias_shows_memory_elsewhere_and_takes_no_stores() {
     let mut m = memory();
     m.load(0xf_fff0, &[0xea]);
-    m.alias(0xffff_0000, 0x1_0000, 0xf_0000);
+    m.open_window(Window::rom(0xffff_0000, 0x1_0000, 0xf_0000));
     let mut byte = [0];
     m.read_physical(0xffff_fff0, &mut byte);
     assert_eq!(byte, [0xea]);

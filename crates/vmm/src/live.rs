@@ -3,7 +3,7 @@
 use crate::allocator::{shadow::ShadowPolicy, watch};
 use crate::{Atom, Board, Privilege, System};
 use cpu::{Fault, State, eflags};
-use mem::{Access, Memory, PAGE, PageKind};
+use mem::{Access, Memory, PAGE};
 
 /// Everything that an interpreter of the running machine may reach.
 pub struct Live<'a, B> {
@@ -58,7 +58,7 @@ impl<B: Board> Live<'_, B> {
     }
 
     fn physical_write(&mut self, at: u64, size: u32, value: u64) {
-        if self.mem.kind(at) == PageKind::Mmio {
+        if self.mem.resolve_write(at).is_none() {
             if self.mem.resolve(at).is_none() {
                 self.board.mmio_write(self.mem, self.cpu.retired, at, size, value);
                 self.after_device();

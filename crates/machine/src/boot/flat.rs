@@ -2,7 +2,7 @@
 
 use super::{BootError, flat_protected, put};
 use cpu::{State, reg};
-use mem::{Memory, PageKind};
+use mem::{Memory, PageKind, Window};
 
 /// Where the no-BIOS Linux expects its parts.
 const LOADER: u64 = 0x1_0000;
@@ -52,8 +52,8 @@ pub(super) fn load_rom(rom: &[u8], mem: &mut Memory) -> Result<(), BootError> {
     let at = 0x10_0000 - len as u32;
     put(mem, "the ROM", u64::from(at), rom)?;
     mem.set_kind(at, len as u32, PageKind::Rom);
-    mem.alias(0u32.wrapping_sub(len as u32), len as u32, at);
+    mem.open_window(Window::rom(0u32.wrapping_sub(len as u32), len as u32, at));
     // an 80286 starts just below 16 MiB
-    mem.alias(0x100_0000 - len as u32, len as u32, at);
+    mem.open_window(Window::rom(0x100_0000 - len as u32, len as u32, at));
     Ok(())
 }

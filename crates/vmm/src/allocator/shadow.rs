@@ -141,6 +141,7 @@ impl ShadowPolicy {
         let space = mem.current();
         let entry_size = if p.pae { 8 } else { 4 };
         for (table, pages_per_entry) in walk.tables.iter().flatten() {
+            let Some(table) = mem.resolve(u64::from(*table)) else { continue };
             let entries = 4096 / entry_size;
             let first_page = (linear >> PAGE_SHIFT) & !(entries * pages_per_entry - 1);
             let table_use = TableUse { space, first_page, pages_per_entry: *pages_per_entry, entry_size };
