@@ -19,6 +19,8 @@ const REG_D: u8 = 13;
 const B_SET: u8 = 0x80;
 const B_PIE: u8 = 0x40;
 const B_AIE: u8 = 0x20;
+/// Square wave enable.
+const B_SQWE: u8 = 0x08;
 const B_UIE: u8 = 0x10;
 const B_BINARY: u8 = 0x04;
 const B_24H: u8 = 0x02;
@@ -246,6 +248,14 @@ impl Rtc {
                 self.flags |= B_AIE;
             }
         }
+    }
+
+    /// RESET: interrupts off and not requested; time and CMOS RAM stay (MC146818 data sheet, RESET).
+    pub fn reset(&mut self) {
+        let b = self.reg(REG_B);
+        self.set(REG_B, b & !(B_PIE | B_AIE | B_UIE | B_SQWE));
+        self.flags = 0;
+        (self.index, self.nmi_masked) = (0, false);
     }
 
     /// The IRQ output (IRQ 8), active high.

@@ -15,6 +15,7 @@ fn fingerprint(state: &impl Serialize) -> (usize, u32) {
 fn version_1_does_not_change() {
     let found = [
         ("acpi_pm", fingerprint(&dev::acpi_pm::AcpiPm::new().save())),
+        ("fw_cfg", fingerprint(&dev::fw_cfg::FwCfg::new().save())),
         ("i8042", fingerprint(&dev::i8042::I8042::new().save())),
         ("isa_debug", fingerprint(&dev::isa_debug::IsaDebug::new().save())),
         ("pci", fingerprint(&dev::pci::PciBus::new().save())),
@@ -28,6 +29,7 @@ fn version_1_does_not_change() {
     ];
     let expected = [
         ("acpi_pm", (11, 0xa413_d797)),
+        ("fw_cfg", (3, 0x4ab0_f7b7)),
         ("i8042", (71, 0x5f6c_f157)),
         ("isa_debug", (3, 0x4ab0_f7b7)),
         ("pci", (784, 0x13cf_bff3)),

@@ -197,7 +197,7 @@ pub(crate) fn decode_block(mem: &Memory, physical: u32, size: CodeSize, model: C
     while offset < room && ops.len() < LONGEST {
         let mut bytes = [0; MAX_LENGTH];
         let n = (room - offset).min(MAX_LENGTH as u32) as usize;
-        mem.read_physical(u64::from(physical + offset), &mut bytes[..n]);
+        mem.read_arena(physical + offset, &mut bytes[..n]);
         let Some(mut op) = decode_op(&bytes[..n], size, model) else { break };
         op.offset = offset as u16;
         op.index = ops.len() as u16;

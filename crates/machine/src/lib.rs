@@ -5,17 +5,20 @@ mod acpi;
 pub mod boot;
 mod clock;
 mod describe;
+mod firmware;
 mod hash;
 mod pc;
+mod pc_memory;
 mod pc_ports;
 
 use cpu::{Activity, CpuModel, Engine, State};
-use mem::{Memory, PageKind};
+use mem::Memory;
 use std::time::Duration;
 use vmm::{Outcome, Stats, Vmm};
 
 pub use boot::{BootError, Image};
 pub use clock::{Clock, Nanos, TSC_HZ};
+pub use firmware::{BootDevice, Firmware};
 pub use pc::Pc;
 
 /// What a machine is made of.
@@ -95,8 +98,7 @@ impl Machine {
         if !(Config::LEAST_MEMORY..=Config::MOST_MEMORY).contains(&config.memory) {
             return Err(MachineError::MemorySize { bytes: config.memory });
         }
-        let mut mem = Memory::new(config.memory)?;
-        mem.set_kind(0xa_0000, 0x2_0000, PageKind::Mmio);
+        let mem = pc_memory::memory(config.memory)?;
         let pc = Pc::new(Clock::new(config.deterministic), config.epoch, config.memory);
         let mut machine = Machine { cpu: State::new(config.model), mem, vmm: Vmm::new(pc), engine, config };
         machine.cpu.seg.iter_mut().for_each(cpu::Segment::refresh);
@@ -191,28 +193,34 @@ impl Machine {
             self.cpu.a20_mask = if self.vmm.board.a20() { lines } else { lines & !0x10_0000 };
             self.vmm.synchronise(&self.cpu, &mut self.mem);
         }
+        if requests.init {
+            let a20 = self.cpu.a20_mask;
+            self.reset_cpu();
+            self.cpu.a20_mask = a20;
+            self.synchronise();
+        }
         if requests.power_off {
             return Some(Exit::PowerOff);
         }
         requests.reset.then_some(Exit::Reset)
     }
 
-    /// Puts the machine back to its state after power-on; time goes on. RAM is cleared.
-    ///
-    /// # Errors
-    /// The host's refusal.
-    pub fn reset(&mut self) -> Result<(), MachineError> {
+    /// What the board's reset line does: CPU and devices start anew. Time goes on, RAM and the
+    /// battery-backed CMOS keep what they have, media stay in their drives. A machine without
+    /// firmware has to be booted again.
+    pub fn reset(&mut self) {
         self.engine.flush();
-        let old = std::mem::replace(&mut self.mem, Memory::new(self.config.memory)?);
-        drop(old);
-        self.mem.set_kind(0xa_0000, 0x2_0000, PageKind::Mmio);
+        self.reset_cpu();
+        let board = &mut self.vmm.board;
+        board.reset(&mut self.mem);
+        self.synchronise();
+    }
+
+    fn reset_cpu(&mut self) {
         let retired = self.cpu.retired;
         self.cpu = State::new(self.config.model);
         self.cpu.retired = retired;
-        let clock = self.vmm.board.clock.clone();
-        self.vmm = Vmm::new(Pc::new(clock, self.config.epoch, self.config.memory));
-        self.synchronise();
-        Ok(())
+        self.cpu.seg.iter_mut().for_each(cpu::Segment::refresh);
     }
 
     /// Address, bytes and text of the instruction at EIP.

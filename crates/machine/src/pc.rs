@@ -3,9 +3,10 @@
 use crate::clock::{Clock, time_stamp};
 use dev::Nanos;
 use dev::acpi_pm::AcpiPm;
+use dev::fw_cfg::FwCfg;
 use dev::i8042::I8042;
 use dev::isa_debug::IsaDebug;
-use dev::pci::PciBus;
+use dev::pci::{Pam, PciBus};
 use dev::pic8259::PicPair;
 use dev::pit8254::Pit;
 use dev::port61::Port61;
@@ -22,8 +23,10 @@ use vmm::Board;
 pub struct Requests {
     /// Soft off.
     pub power_off: bool,
-    /// A reset line was pulsed.
+    /// The board's reset line was pulsed.
     pub reset: bool,
+    /// The CPU's reset line alone was pulsed, by a program that goes on from where CMOS says.
+    pub init: bool,
     /// The A20 gate has moved.
     pub a20_changed: bool,
     /// A device will want the machine earlier than it did when the run was planned.
@@ -54,7 +57,12 @@ pub struct Pc {
     pub(crate) pm: AcpiPm,
     pub(crate) vga: VgaText,
     pub(crate) debug: IsaDebug,
+    pub(crate) fw_cfg: FwCfg,
     pub(crate) ferr: bool,
+    /// Bytes of BIOS in the flash; 0: there is none.
+    pub(crate) flash: u32,
+    /// How the BIOS area is mapped.
+    pub(crate) pam: [Option<Pam>; 13],
     a20: bool,
     requests: Requests,
     /// The deadline that the present run was planned by.
@@ -78,7 +86,10 @@ impl Pc {
             pm: AcpiPm::new(),
             vga: VgaText::new(),
             debug: IsaDebug::new(),
+            fw_cfg: FwCfg::new(),
             ferr: false,
+            flash: 0,
+            pam: [None; 13],
             a20: true,
             requests: Requests::default(),
             planned: None,
@@ -91,6 +102,30 @@ impl Pc {
         }
         pc.uarts.iter_mut().for_each(|u| u.set_modem(ModemLines::READY));
         pc
+    }
+
+    /// What the board's reset line does to the devices.
+    pub(crate) fn reset(&mut self, mem: &mut Memory) {
+        let mut new = Pc::new(self.clock.clone(), 0, mem.len());
+        std::mem::swap(&mut new.rtc, &mut self.rtc);
+        new.rtc.reset();
+        new.debug = std::mem::take(&mut self.debug);
+        new.flash = self.flash;
+        std::mem::swap(&mut new.fw_cfg, &mut self.fw_cfg);
+        *self = new;
+        if self.flash > 0 {
+            self.power_management_by_firmware();
+        }
+        self.map_memory(mem);
+    }
+
+    /// Takes back what [`Pc::new`] did in firmware's place.
+    pub(crate) fn power_management_by_firmware(&mut self) {
+        self.pm.set_sci_enabled(false);
+        if let Some(f) = self.pci.function_mut(dev::pci::POWER_MANAGEMENT) {
+            f.set(0x40, &1u32.to_le_bytes());
+            f.set(0x80, &[0]);
+        }
     }
 
     /// The time with `retired` instructions retired.
@@ -149,8 +184,16 @@ impl Pc {
         self.pic.set_irq(FERR_IRQ, self.ferr);
         let a20 = self.a20();
         self.requests.a20_changed |= a20 != std::mem::replace(&mut self.a20, a20);
-        self.requests.reset |= self.i8042.take_reset() | self.port92.take_reset() | self.pci.take_reset();
+        let cpu = self.i8042.take_reset() | self.port92.take_reset();
+        self.requests.init |= cpu && self.goes_on_after_reset();
+        self.requests.reset |= cpu && !self.goes_on_after_reset() || self.pci.take_reset();
         self.requests.power_off |= self.pm.take_poweroff();
+    }
+
+    /// The shutdown status byte names a way to go on in real mode (PC/AT BIOS: 5, 9, 0Ah): the
+    /// reset is that of an 80286 program which leaves protected mode.
+    fn goes_on_after_reset(&self) -> bool {
+        self.flash > 0 && matches!(self.rtc.cmos(0x0f), 5 | 9 | 0xa)
     }
 
     /// Address line 20 is open.
@@ -184,6 +227,11 @@ impl Pc {
         }
     }
 
+    /// Takes what the guest wrote to the debug console, ports E9h and 402h.
+    pub fn debug_output(&mut self, out: &mut Vec<u8>) {
+        out.extend(self.debug.take_output());
+    }
+
     /// The text screen.
     pub fn screen(&self) -> dev::vga_text::Text {
         self.vga.screen()
@@ -201,7 +249,7 @@ impl Pc {
             (self.pic.save(), self.pit.save(), self.port61.save(), self.port92.save()),
             (self.rtc.save(), self.uarts[0].save(), self.uarts[1].save(), self.i8042.save()),
             (self.pci.save(), self.pm.save(), self.vga.save(), self.debug.save()),
-            (self.ferr, self.a20),
+            (self.fw_cfg.save(), self.ferr, self.a20),
         );
         postcard::to_stdvec(&state).unwrap_or_default()
     }
@@ -213,9 +261,10 @@ impl Board for Pc {
         self.read_port(port, size, now)
     }
 
-    fn port_out(&mut self, _: &mut Memory, now: u64, port: u16, size: u32, value: u32) {
+    fn port_out(&mut self, mem: &mut Memory, now: u64, port: u16, size: u32, value: u32) {
         let now = self.clock.now(now);
         self.write_port(port, size, value, now);
+        self.remap(mem);
     }
 
     fn mmio_read(&mut self, _: &mut Memory, _: u64, at: u64, size: u32) -> u64 {

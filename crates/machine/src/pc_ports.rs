@@ -37,6 +37,7 @@ impl Pc {
         match port {
             0xcf8 if size == 4 => self.pci.write_address(value),
             0xcfc..=0xcff => self.pci.write_data(port - 0xcfc, size as u8, value),
+            dev::fw_cfg::PORT if size == 2 => self.fw_cfg.select(value as u16),
             _ if port.wrapping_sub(self.pm_base()) < PM_SIZE => {
                 self.pm.write(port - self.pm_base(), size as u8, value, now);
             }
@@ -66,7 +67,9 @@ impl Pc {
             0x2f8..=0x2ff => self.uarts[1].read(port - SERIAL[1], now),
             0x3f8..=0x3ff => self.uarts[0].read(port - SERIAL[0], now),
             0x3b0..=0x3df => self.vga.read(port - 0x3b0, now),
+            0x402 => self.debug.read_console(),
             0x4d0 | 0x4d1 => self.pic.read_elcr(usize::from(port & 1)),
+            0x511 => self.fw_cfg.read(),
             0xcf9 => self.pci.read_reset(),
             _ => 0xff,
         }
@@ -90,6 +93,8 @@ impl Pc {
             0x2f8..=0x2ff => self.uarts[1].write(port - SERIAL[1], value, now),
             0x3f8..=0x3ff => self.uarts[0].write(port - SERIAL[0], value, now),
             0x3b0..=0x3df => self.vga.write(port - 0x3b0, value),
+            // the firmware's debug output
+            0x402 => self.debug.write_console(value),
             0x4d0 | 0x4d1 => self.pic.write_elcr(usize::from(port & 1), value),
             0xcf9 => self.pci.write_reset(value),
             _ => {}

@@ -4,7 +4,7 @@ use crate::arena::{Arena, HostAddress};
 use crate::rmap::ReverseMap;
 use crate::space::{ARRAYS, NODES, Space};
 use crate::trace::{ALL_LOGS, FrameTraces, grains};
-use crate::{PAGE, PAGE_SHIFT, Role, Window, SpaceId, TableUse, Trace};
+use crate::{PAGE, PAGE_SHIFT, Role, SpaceId, TableUse, Trace, Window};
 use std::collections::HashMap;
 
 /// Why memory could not be made.
@@ -175,7 +175,7 @@ impl Memory {
         unsafe { *self.view.execute.add((linear >> PAGE_SHIFT) as usize) }
     }
 
-    /// Physical address of `linear` under an execute entry.
+    /// Address in the arena of `linear` under an execute entry: the physical address, for RAM.
     #[inline(always)]
     pub fn physical_of(&self, entry: u64, linear: u32) -> u32 {
         (host(entry, linear).0.wrapping_sub(self.arena.base())) as u32

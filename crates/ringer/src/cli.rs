@@ -87,6 +87,9 @@ pub(crate) struct Run {
     /// A ROM image that ends at the top of memory and starts at the reset vector
     #[arg(long, value_name = "FILE", conflicts_with = "kernel")]
     pub(crate) rom: Option<PathBuf>,
+    /// The BIOS [default: SeaBIOS, where the host has it]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "rom"])]
+    pub(crate) bios: Option<PathBuf>,
     /// RAM, with K, M or G: 1M to 3G
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
     pub(crate) memory: u64,
@@ -96,6 +99,9 @@ pub(crate) struct Run {
     /// The first serial port: stdio, file:PATH, unix:PATH or none [default: stdio, with --headless or a kernel]
     #[arg(long, value_name = "WHERE", value_parser = parse_serial)]
     pub(crate) serial: Option<Serial>,
+    /// A file for what the guest writes to ports E9h and 402h (firmware says there what it does)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) debug_console: Option<PathBuf>,
     /// No screen
     #[arg(long)]
     pub(crate) headless: bool,

@@ -2,7 +2,7 @@
 
 use crate::cli::Run;
 use anyhow::{Context, bail};
-use machine::Image;
+use machine::{Firmware, Image};
 use std::io::Read;
 use std::path::Path;
 
@@ -29,6 +29,11 @@ fn read(what: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
 pub(crate) fn image(run: &Run) -> anyhow::Result<Option<Image>> {
     if let Some(path) = &run.rom {
         return Ok(Some(Image::Rom(read("the ROM", path)?)));
+    }
+    if let Some(path) = &run.bios {
+        let bios = read("the BIOS", path)?;
+        let video = std::fs::read("/usr/share/seabios/vgabios-stdvga.bin").ok();
+        return Ok(Some(Image::Firmware(Firmware { bios, video, order: vec![] })));
     }
     let Some(path) = &run.kernel else { return Ok(None) };
     let kernel = read("the kernel", path)?;

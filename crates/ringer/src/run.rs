@@ -109,6 +109,7 @@ impl Line {
 struct Session {
     machine: Machine,
     line: Line,
+    debug: Option<File>,
     signals: Signals,
     started: Instant,
 }
@@ -121,7 +122,11 @@ impl Session {
         // before the terminal is made raw, so that nothing can end the process while it is
         let signals = Signals::catch()?;
         let line = open(run.serial.as_ref().unwrap_or(&Serial::Stdio), &signals)?;
-        Ok(Session { machine, line, signals, started: Instant::now() })
+        let debug = run.debug_console.as_ref().map(|path| {
+            File::create(path).with_context(|| format!("the debug console's file {}", path.display()))
+        });
+        let debug = debug.transpose()?;
+        Ok(Session { machine, line, debug, signals, started: Instant::now() })
     }
 
     fn boot(&mut self, image: &Image, run: &Run) -> anyhow::Result<()> {
@@ -146,7 +151,7 @@ impl Session {
                 Exit::Limit | Exit::PowerOff => break ExitCode::SUCCESS,
                 Exit::Idle(time) => self.wait(time),
                 Exit::Reset if run.reboot => {
-                    self.machine.reset()?;
+                    self.machine.reset();
                     self.boot(image, run)?;
                 }
                 Exit::Reset => break ExitCode::SUCCESS,
@@ -181,6 +186,11 @@ impl Session {
         self.machine.serial_output(0, &mut bytes);
         if !bytes.is_empty() {
             self.send(&bytes)?;
+        }
+        let mut bytes = Vec::new();
+        self.machine.board().debug_output(&mut bytes);
+        if let Some(file) = &mut self.debug {
+            file.write_all(&bytes).context("writing what the debug console says")?;
         }
         while !self.line.is_full() {
             match self.line.input.try_recv() {

@@ -349,12 +349,12 @@ impl<B: Board> Vmm<B> {
         out: &mut [u8],
     ) -> Result<(), Fault> {
         let entry = mem.lookup_execute(linear);
-        let physical = if entry != 0 {
-            u64::from(mem.physical_of(entry, linear))
-        } else {
-            let access = Access { write: false, user: cpu.cpl == 3, fetch: true };
-            self.shadow.fill(cpu, mem, linear, access)?
-        };
+        if entry != 0 {
+            mem.read_arena(mem.physical_of(entry, linear), out);
+            return Ok(());
+        }
+        let access = Access { write: false, user: cpu.cpl == 3, fetch: true };
+        let physical = self.shadow.fill(cpu, mem, linear, access)?;
         if mem.resolve(physical).is_some() {
             mem.read_physical(physical, out);
             return Ok(());

@@ -1,11 +1,12 @@
 //! Boot methods: what is loaded where, and how the CPU starts.
 
+mod bios;
 mod flat;
 mod initrd;
 mod linux;
 mod multiboot;
 
-use crate::Pc;
+use crate::{Firmware, Pc};
 use cpu::{Segment, State, cr0, eflags, rights, seg};
 use mem::Memory;
 
@@ -45,6 +46,8 @@ pub enum Image {
     },
     /// A ROM that ends at 1 MiB and at 4 GiB and starts at the reset vector.
     Rom(Vec<u8>),
+    /// A PC BIOS, which finds something to boot by itself.
+    Firmware(Firmware),
 }
 
 /// Why an image cannot be booted.
@@ -99,7 +102,6 @@ pub(crate) fn load(
     mem: &mut Memory,
     board: &mut Pc,
 ) -> Result<(), BootError> {
-    let _ = board;
     match image {
         Image::Linux { kernel, initrd, append } => linux::load(kernel, initrd.as_deref(), append, cpu, mem),
         Image::Multiboot { kernel, module, append } => {
@@ -109,6 +111,7 @@ pub(crate) fn load(
             flat::load(loader, kernel, initrd.as_deref(), append, cpu, mem)
         }
         Image::Rom(rom) => flat::load_rom(rom, mem),
+        Image::Firmware(firmware) => bios::load(firmware, mem, board),
     }
 }
 
