@@ -180,6 +180,8 @@ pub struct State {
     pub cr3: u32,
     /// CR4.
     pub cr4: u32,
+    /// The PDPTE registers (SDM vol. 3A, 4.4.1): what PAE paging uses of the table at CR3.
+    pub pdptes: [u64; 4],
     /// IA32_EFER.
     pub efer: u64,
     /// DR0 to DR7.
@@ -234,6 +236,7 @@ impl State {
             cr2: 0,
             cr3: 0,
             cr4: 0,
+            pdptes: [0; 4],
             efer: 0,
             dr: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
             debug_hits: 0,

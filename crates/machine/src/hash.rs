@@ -46,6 +46,7 @@ fn registers(h: &mut Fnv, cpu: &State) {
     }
     [cpu.cr0, cpu.cr2, cpu.cr3, cpu.cr4, cpu.mxcsr, cpu.a20_mask].iter().for_each(|&r| h.write_u32(r));
     cpu.dr.iter().chain(&cpu.sysenter).for_each(|&r| h.write_u32(r));
+    cpu.pdptes.iter().for_each(|&p| h.write_u64(p));
     h.write_u64(cpu.efer);
     h.write_u64(cpu.tsc_offset);
     cpu.xmm.iter().for_each(|&x| h.write(&x.to_le_bytes()));

@@ -15,6 +15,8 @@ pub struct Paging {
     pub wp: bool,
     /// Address lines in use.
     pub a20_mask: u32,
+    /// The page-directory-pointer-table entry registers, with PAE (SDM vol. 3A, 4.4.1).
+    pub pdptes: [u64; 4],
 }
 
 /// What the access wants.
@@ -111,7 +113,7 @@ fn read64<M: Physical>(m: &mut M, at: u32) -> u64 {
 }
 
 fn walk_pae<M: Physical>(m: &mut M, p: &Paging, linear: u32, access: Access) -> Result<Walk, PageError> {
-    let pdpte = read64(m, (p.root & 0xffff_ffe0 & p.a20_mask) | linear >> 27 & 0x18);
+    let pdpte = p.pdptes[(linear >> 30) as usize];
     if pdpte & P == 0 {
         return Err(PageError { present: false, reserved: false });
     }

@@ -22,8 +22,15 @@ const A: u32 = 0x20;
 const D: u32 = 0x40;
 const PS: u32 = 0x80;
 
-const PAGING: Paging =
-    Paging { root: 0x1000, pse: true, pae: false, nxe: false, wp: true, a20_mask: u32::MAX };
+const PAGING: Paging = Paging {
+    root: 0x1000,
+    pse: true,
+    pae: false,
+    nxe: false,
+    wp: true,
+    a20_mask: u32::MAX,
+    pdptes: [0x3001, 0, 0, 0],
+};
 const READ: Access = Access { write: false, user: false, fetch: false };
 const WRITE: Access = Access { write: true, ..READ };
 const USER: Access = Access { user: true, ..READ };
@@ -105,7 +112,7 @@ fn large_pages_need_pse_and_clear_reserved_bits() {
 /// PAE: linear 00C0_3000h is PDPTE 0, PDE 6, PTE 3.
 fn pae(pde: u64, pte: u64) -> Tables {
     let mut t = HashMap::new();
-    for (at, v) in [(0x1000, 0x3000 | 1), (0x3030, 0x4000 | pde), (0x4018, 0x8_9000 | pte)] {
+    for (at, v) in [(0x3030, 0x4000 | pde), (0x4018, 0x8_9000 | pte)] {
         t.insert(at, v as u32);
         t.insert(at + 4, (v >> 32) as u32);
     }

@@ -177,6 +177,9 @@ impl<B: Board> System for Live<'_, B> {
     fn time_stamp(&mut self) -> u64 {
         self.board.time_stamp(self.cpu.retired).wrapping_add(self.cpu.tsc_offset)
     }
+    fn physical_dword(&mut self, at: u32) -> u32 {
+        self.mem.dword(at & self.cpu.a20_mask).unwrap_or(u32::MAX)
+    }
     fn cr3_loaded(&mut self) {
         self.shadow.count_switch();
         self.address_space_changed();

@@ -144,6 +144,8 @@ pub trait System {
     fn port_out(&mut self, port: u16, size: u32, value: u32);
     /// The time-stamp counter.
     fn time_stamp(&mut self) -> u64;
+    /// Reads an aligned dword at a physical address; ones where there is no memory.
+    fn physical_dword(&mut self, at: u32) -> u32;
 
     /// To be called after a change of CR0, CR3, CR4, EFER, A20, CPL or EFLAGS.VM: brings the
     /// shadow that engines use in line.

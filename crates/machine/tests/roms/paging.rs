@@ -329,3 +329,32 @@ fn a_table_that_is_code_as_well() {
     .run();
     assert_eq!(o.results(), [PAGE | 7, PAGE | 0x27, PAGE | 0x67]);
 }
+
+/// 4.4.1: the PDPTEs are registers, loaded with CR3; reserved bits in them fault at MOV CR3, which
+/// then changes nothing.
+#[test]
+fn pdptes_are_registers() {
+    let mut o = pae(Rig::protected(|a| {
+        pae_on(a)?;
+        asm! { a =>
+            // linear 3000h shows the frame of the pointer table itself
+            mov dword_ptr(TABLES), 0; // not present, but the register still is
+            mov eax, dword_ptr(0x40_3000);
+            mov dword_ptr(RESULT), 1;
+            mov dword_ptr(TABLES), 0x4003; // bit 1 is reserved
+            mov eax, cr3;
+        }
+        attempt(a, "reserved", |a| {
+            asm! { a => mov cr3, eax; }
+            Ok(())
+        })?;
+        asm! { a =>
+            mov eax, dword_ptr(0x40_3000);
+            mov dword_ptr(RESULT + 4), 2;
+        }
+        Ok(())
+    }))
+    .run();
+    assert_eq!(o.results(), [1, 2]);
+    assert_eq!(o.faults(), [(13, 0)]);
+}

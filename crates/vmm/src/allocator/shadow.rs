@@ -28,7 +28,7 @@ pub struct ShadowStats {
 #[derive(Default)]
 pub struct ShadowPolicy {
     writes: HashMap<u32, u32>,
-    pdptes: HashMap<(u32, Role), [u32; 8]>,
+    pdptes: HashMap<(u32, Role), [u64; 4]>,
     active: Option<(u32, Role)>,
     /// Counters.
     pub stats: ShadowStats,
@@ -55,6 +55,7 @@ fn paging(cpu: &State) -> Paging {
         nxe: cpu.efer & 1 << 11 != 0,
         wp: cpu.cr0 & cr0::WP != 0,
         a20_mask: cpu.a20_mask,
+        pdptes: cpu.pdptes,
     }
 }
 
@@ -87,14 +88,13 @@ impl ShadowPolicy {
         self.active = Some((root, role));
         mem.activate(root, role, cpu.cpl == 3);
         if with_pdptes {
-            self.check_pdptes(root, role, mem);
+            self.check_pdptes(root, role, cpu.pdptes, mem);
         }
     }
 
-    /// The PDPTEs are loaded with CR3 and not traced: a change since the last load drops the space.
-    /// Each role of a root has a space of its own, which was in use at another time.
-    fn check_pdptes(&mut self, root: u32, role: Role, mem: &mut Memory) {
-        let now = std::array::from_fn(|n| mem.dword(root + 4 * n as u32).unwrap_or(0));
+    /// The PDPTE registers are no table that could be traced: a space that was made with other
+    /// values in them is dropped.
+    fn check_pdptes(&mut self, root: u32, role: Role, now: [u64; 4], mem: &mut Memory) {
         if self.pdptes.len() > 4096 {
             self.pdptes.clear();
             mem.drop_all();

@@ -76,6 +76,8 @@ pub fn mov_to_cr<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
         0 => set_cr0(s, value)?,
         2 => s.state_mut().cr2 = value,
         3 => {
+            let (cr0, cr4) = (s.state().cr0, s.state().cr4);
+            load_pdptes(s, cr0, value, cr4)?;
             s.state_mut().cr3 = value;
             s.cr3_loaded();
         }
@@ -90,10 +92,38 @@ fn set_cr0<S: System>(s: &mut S, value: u32) -> Result<(), Fault> {
     if !s.ask(Atom::ValueLegal, legal) {
         return Err(Fault::GP0);
     }
-    let model = s.state().model;
+    let (model, old) = (s.state().model, s.state().cr0);
+    if (old ^ value) & (cr0::PG | cr0::CD | cr0::NW) != 0 {
+        let (cr3, cr4) = (s.state().cr3, s.state().cr4);
+        load_pdptes(s, value, cr3, cr4)?;
+    }
     let known = if model >= CpuModel::I486 { 0xe005_003f } else { 0x8000_001f };
     s.state_mut().cr0 = value & known | if model >= CpuModel::I386 { cr0::ET } else { 0 };
     s.address_space_changed();
+    Ok(())
+}
+
+/// Loads the PDPTE registers if PAE paging is in use under these control registers (SDM vol. 3A,
+/// 4.4.1).
+///
+/// # Errors
+/// #GP(0) where a present entry has a reserved bit set; the registers are then unchanged.
+pub fn load_pdptes<S: System>(s: &mut S, cr0: u32, cr3: u32, cr4: u32) -> Result<(), Fault> {
+    /// Bits 2:1, 8:5 and those from MAXPHYADDR (32) on.
+    const RESERVED: u64 = 0xffff_ffff_0000_01e6;
+    if cr0 & cr0::PG == 0 || cr4 & cr4::PAE == 0 {
+        return Ok(());
+    }
+    let mut entries = [0; 4];
+    for (n, entry) in entries.iter_mut().enumerate() {
+        let at = (cr3 & !31) + 8 * n as u32;
+        *entry = u64::from(s.physical_dword(at)) | u64::from(s.physical_dword(at + 4)) << 32;
+    }
+    let legal = entries.iter().all(|e| e & 1 == 0 || e & RESERVED == 0);
+    if !s.ask(Atom::ValueLegal, legal) {
+        return Err(Fault::GP0);
+    }
+    s.state_mut().pdptes = entries;
     Ok(())
 }
 
@@ -116,6 +146,10 @@ fn set_cr4<S: System>(s: &mut S, value: u32) -> Result<(), Fault> {
     }
     if !s.ask(Atom::ValueLegal, legal) {
         return Err(Fault::GP0);
+    }
+    if (s.state().cr4 ^ value) & (cr4::PAE | cr4::PGE | cr4::PSE) != 0 {
+        let (cr0, cr3) = (s.state().cr0, s.state().cr3);
+        load_pdptes(s, cr0, cr3, value)?;
     }
     s.state_mut().cr4 = value;
     s.address_space_changed();

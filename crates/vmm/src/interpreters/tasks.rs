@@ -197,6 +197,11 @@ fn enter<S: System>(s: &mut S, d: &Descriptor, image: &Image) {
     state.set_flags_image(image.flags & super::flag_image::implemented(state.model));
     let v86 = s.virtual_8086();
     s.state_mut().cpl = if v86 { 3 } else { (image.selectors[usize::from(seg::CS)] & 3) as u8 };
+    if paging {
+        let (cr0, cr4) = (s.state().cr0, s.state().cr4);
+        // past the commit point: entries that are not legal leave the registers as they were
+        let _ = super::control::load_pdptes(s, cr0, image.cr3, cr4);
+    }
     s.address_space_changed();
     s.watchpoints_changed();
     s.leave();

@@ -280,6 +280,9 @@ impl System for Fake {
     fn time_stamp(&mut self) -> u64 {
         0
     }
+    fn physical_dword(&mut self, _: u32) -> u32 {
+        0
+    }
     fn address_space_changed(&mut self) {
         self.space_changes += 1;
     }
