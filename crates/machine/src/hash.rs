@@ -23,7 +23,7 @@ pub(crate) fn state(cpu: &State, mem: &Memory, pc: &Pc) -> u64 {
     let mut h = Fnv(0xcbf2_9ce4_8422_2325);
     registers(&mut h, cpu);
     h.write_u64(mem.hash());
-    h.write(&pc.save());
+    pc.parts().iter().for_each(|p| h.write(&p.bytes));
     h.finish()
 }
 

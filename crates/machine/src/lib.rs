@@ -10,6 +10,7 @@ mod hash;
 mod pc;
 mod pc_memory;
 mod pc_ports;
+mod pc_state;
 
 use cpu::{Activity, CpuModel, Engine, State};
 use mem::Memory;
@@ -20,6 +21,7 @@ pub use boot::{BootError, Image};
 pub use clock::{Clock, Nanos, TSC_HZ};
 pub use firmware::{BootDevice, Firmware};
 pub use pc::Pc;
+pub use pc_state::PartError;
 
 /// What a machine is made of.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +135,11 @@ impl Machine {
             let until = self.until().min(limit);
             let outcome = self.vmm.run(&mut self.cpu, &mut self.mem, self.engine.as_mut(), until);
             match outcome {
+                // the chipset answers a shutdown cycle with a reset
+                Outcome::Shutdown if self.vmm.board.flash > 0 => {
+                    self.cpu.activity = Activity::Running;
+                    self.vmm.board.shutdown();
+                }
                 Outcome::Shutdown => return Exit::Shutdown,
                 Outcome::Halted => {
                     if let Some(exit) = self.halted() {

@@ -63,8 +63,8 @@ pub struct Pc {
     pub(crate) flash: u32,
     /// How the BIOS area is mapped.
     pub(crate) pam: [Option<Pam>; 13],
-    a20: bool,
-    requests: Requests,
+    pub(crate) a20: bool,
+    pub(crate) requests: Requests,
     /// The deadline that the present run was planned by.
     planned: Option<Nanos>,
 }
@@ -185,9 +185,18 @@ impl Pc {
         let a20 = self.a20();
         self.requests.a20_changed |= a20 != std::mem::replace(&mut self.a20, a20);
         let cpu = self.i8042.take_reset() | self.port92.take_reset();
-        self.requests.init |= cpu && self.goes_on_after_reset();
-        self.requests.reset |= cpu && !self.goes_on_after_reset() || self.pci.take_reset();
+        if cpu {
+            self.shutdown();
+        }
+        self.requests.reset |= self.pci.take_reset();
         self.requests.power_off |= self.pm.take_poweroff();
+    }
+
+    /// The CPU's reset line: after it either the program goes on, or everything starts anew.
+    pub(crate) fn shutdown(&mut self) {
+        let on = self.goes_on_after_reset();
+        self.requests.init |= on;
+        self.requests.reset |= !on;
     }
 
     /// The shutdown status byte names a way to go on in real mode (PC/AT BIOS: 5, 9, 0Ah): the
@@ -241,17 +250,6 @@ impl Pc {
     pub fn power_button(&mut self) {
         self.pm.power_button();
         self.lines();
-    }
-
-    /// All device state, for hashing.
-    pub fn save(&self) -> Vec<u8> {
-        let state = (
-            (self.pic.save(), self.pit.save(), self.port61.save(), self.port92.save()),
-            (self.rtc.save(), self.uarts[0].save(), self.uarts[1].save(), self.i8042.save()),
-            (self.pci.save(), self.pm.save(), self.vga.save(), self.debug.save()),
-            (self.fw_cfg.save(), self.ferr, self.a20),
-        );
-        postcard::to_stdvec(&state).unwrap_or_default()
     }
 }
 

@@ -120,9 +120,12 @@ pub(crate) struct Run {
     /// End after so many instructions
     #[arg(long, value_name = "N")]
     pub(crate) instructions: Option<u64>,
-    /// Reset the machine when the guest asks for it, instead of ending
+    /// Boot a kernel again when it asks for a reset, instead of ending
     #[arg(long)]
     pub(crate) reboot: bool,
+    /// End when the guest asks for a reset, also where a BIOS would start again
+    #[arg(long, conflicts_with = "reboot")]
+    pub(crate) no_reboot: bool,
 }
 
 impl Cli {

@@ -5,6 +5,8 @@ mod cli;
 mod load;
 mod report;
 mod run;
+mod serial;
+mod session;
 mod signals;
 mod terminal;
 
