@@ -17,6 +17,7 @@ pub mod bus;
 pub mod fw_cfg;
 pub mod i8042;
 pub mod isa_debug;
+pub mod keys;
 pub mod pci;
 pub mod pic8259;
 pub mod pit8254;

@@ -11,8 +11,10 @@ mod pc;
 mod pc_memory;
 mod pc_ports;
 mod pc_state;
+mod typist;
 
 use cpu::{Activity, CpuModel, Engine, State};
+use dev::keys::Key;
 use mem::Memory;
 use std::time::Duration;
 use vmm::{Outcome, Stats, Vmm};
@@ -22,6 +24,7 @@ pub use clock::{Clock, Nanos, TSC_HZ};
 pub use firmware::{BootDevice, Firmware};
 pub use pc::Pc;
 pub use pc_state::PartError;
+pub use typist::{Stroke, Typist};
 
 /// What a machine is made of.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +128,8 @@ impl Machine {
         let (mut slept, mut retired) = (0, self.cpu.retired);
         loop {
             let now = self.vmm.board.now(self.cpu.retired);
-            self.vmm.board.advance(now);
+            self.vmm.board.advance(&mut self.mem, now);
+            self.vmm.memory_written(&mut self.mem);
             if let Some(exit) = self.board_requests() {
                 return exit;
             }
@@ -240,9 +244,27 @@ impl Machine {
         let now = self.vmm.board.now(self.cpu.retired);
         let taken = self.vmm.board.serial_input(port, bytes, now);
         if taken > 0 && self.cpu.activity == Activity::Halted {
-            self.vmm.board.advance(now);
+            self.vmm.board.advance(&mut self.mem, now);
         }
         taken
+    }
+
+    /// The present virtual time.
+    pub fn now(&self) -> Nanos {
+        self.vmm.board.now(self.cpu.retired)
+    }
+
+    /// Presses or releases a key; `false` if the keyboard has no room for it now.
+    pub fn key(&mut self, key: Key, down: bool) -> bool {
+        let now = self.now();
+        self.vmm.board.key(key, down, now)
+    }
+
+    /// Moves the mouse by counts to the right and upwards, turns its wheel, and sets its buttons:
+    /// bit 0 left, 1 right, 2 middle, 3 and 4 the side buttons.
+    pub fn mouse(&mut self, dx: i32, dy: i32, dz: i32, buttons: u8) {
+        let now = self.now();
+        self.vmm.board.mouse(dx, dy, dz, buttons, now);
     }
 
     /// Takes what a serial port has sent.

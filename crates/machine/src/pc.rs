@@ -6,6 +6,7 @@ use dev::acpi_pm::AcpiPm;
 use dev::fw_cfg::FwCfg;
 use dev::i8042::I8042;
 use dev::isa_debug::IsaDebug;
+use dev::keys::Key;
 use dev::pci::{Pam, PciBus};
 use dev::pic8259::PicPair;
 use dev::pit8254::Pit;
@@ -157,7 +158,7 @@ impl Pc {
     }
 
     /// Brings all devices to `now`.
-    pub fn advance(&mut self, now: Nanos) {
+    pub fn advance(&mut self, mem: &mut Memory, now: Nanos) {
         self.pit.advance(now);
         if self.pit.take_irq0_edges(now) > 0 {
             // an edge that has come and gone since is an edge all the same
@@ -234,6 +235,17 @@ impl Pc {
             u.drain(out);
             self.lines();
         }
+    }
+
+    pub(crate) fn key(&mut self, key: Key, down: bool, now: Nanos) -> bool {
+        let taken = self.i8042.key(&key.set1(down), now);
+        self.lines();
+        taken
+    }
+
+    pub(crate) fn mouse(&mut self, dx: i32, dy: i32, dz: i32, buttons: u8, now: Nanos) {
+        self.i8042.mouse(dx, dy, dz, buttons, now);
+        self.lines();
     }
 
     /// Takes what the guest wrote to the debug console, ports E9h and 402h.

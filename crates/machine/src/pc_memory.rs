@@ -3,6 +3,7 @@
 use crate::Pc;
 use crate::firmware::Firmware;
 use dev::pci::Pam;
+use dev::{DmaMemory, VideoMemory};
 use mem::{Memory, PageKind, Window};
 
 /// Bytes of flash for the BIOS, the first part of the bank behind RAM.
@@ -69,5 +70,37 @@ impl Pc {
     fn flash_behind(&self, pam: Pam, mem: &Memory) -> Option<u32> {
         let below = 0x10_0000 - pam.start;
         (below <= self.flash.min(0x2_0000)).then(|| mem.bank() + FLASH - below)
+    }
+}
+
+/// Guest memory as a bus master reaches it.
+pub(crate) struct Dma<'a>(pub(crate) &'a mut Memory);
+
+impl DmaMemory for Dma<'_> {
+    fn read(&self, at: u32, out: &mut [u8]) {
+        self.0.read_physical(u64::from(at), out);
+    }
+    fn write(&mut self, at: u32, bytes: &[u8]) {
+        self.0.write_physical(u64::from(at), bytes);
+    }
+}
+
+/// The display adapter's memory.
+pub(crate) struct Video<'a>(pub(crate) &'a mut Memory);
+
+impl VideoMemory for Video<'_> {
+    fn size(&self) -> u32 {
+        VIDEO
+    }
+    fn read(&self, at: u32, out: &mut [u8]) {
+        out.fill(0);
+        if u64::from(at) + out.len() as u64 <= u64::from(VIDEO) {
+            self.0.read_arena(self.0.bank() + FLASH + at, out);
+        }
+    }
+    fn write(&mut self, at: u32, bytes: &[u8]) {
+        if u64::from(at) + bytes.len() as u64 <= u64::from(VIDEO) {
+            self.0.write_arena(self.0.bank() + FLASH + at, bytes);
+        }
     }
 }

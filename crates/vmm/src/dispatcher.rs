@@ -104,6 +104,13 @@ impl<B: Board> Vmm<B> {
         self.shadow.activate(cpu, mem);
     }
 
+    /// Acts on what bus masters wrote while the CPU did not run.
+    pub fn memory_written(&mut self, mem: &mut Memory) {
+        if mem.has_traces() {
+            self.shadow.tables_written(mem);
+        }
+    }
+
     /// Runs the guest until `until` instructions have retired or something happens.
     pub fn run(&mut self, cpu: &mut State, mem: &mut Memory, engine: &mut dyn Engine, until: u64) -> Outcome {
         loop {
