@@ -11,6 +11,7 @@ mod pc;
 mod pc_memory;
 mod pc_ports;
 mod pc_state;
+pub mod snapshot;
 mod typist;
 
 use cpu::{Activity, CpuModel, Engine, State};
