@@ -1,7 +1,7 @@
 //! The file of a snapshot: named, versioned, checksummed sections.
 //!
 //! `"RINGER SNAPSHOT\n"`, the format version (u32), then sections: length of the name (u8), name,
-//! version (u16), raw length (u64), stored length (u64), CRC-32 of the raw bytes (u32), the bytes
+//! version (u16), raw length (u64), stored length (u64), CRC-32 of the stored bytes (u32), the bytes
 //! compressed by zstd. A section with the empty name ends the file; its raw length is the count of
 //! sections before it, its checksum the CRC-32 of all headers. Numbers are little-endian.
 
@@ -96,7 +96,7 @@ impl<W: Write> Writer<W> {
     /// The host's.
     pub fn section(&mut self, name: &str, version: u16, bytes: &[u8]) -> Result<(), SnapshotError> {
         let stored = zstd::bulk::compress(bytes, LEVEL)?;
-        self.header(name, version, bytes.len() as u64, stored.len() as u64, crc32fast::hash(bytes))?;
+        self.header(name, version, bytes.len() as u64, stored.len() as u64, crc32fast::hash(&stored))?;
         self.out.write_all(&stored)?;
         self.count += 1;
         Ok(())
@@ -201,10 +201,11 @@ impl<R: Read> Reader<R> {
         if got as u64 != stored {
             return Err(SnapshotError::Truncated);
         }
-        let bytes = zstd::bulk::decompress(&packed, raw as usize)
-            .ok()
-            .filter(|b| b.len() as u64 == raw && crc32fast::hash(b) == sum);
-        match bytes {
+        if crc32fast::hash(&packed) != sum {
+            return Err(SnapshotError::Damaged(name));
+        }
+        let bytes = zstd::bulk::decompress(&packed, raw as usize).ok();
+        match bytes.filter(|b| b.len() as u64 == raw) {
             Some(bytes) => Ok(Section { name, version, bytes }),
             None => Err(SnapshotError::Damaged(name)),
         }
