@@ -15,6 +15,7 @@ pub mod acpi_pm;
 pub mod block;
 pub mod bus;
 pub mod dma8237;
+pub mod floppy;
 pub mod fw_cfg;
 pub mod i8042;
 pub mod isa_debug;

@@ -27,7 +27,9 @@ pub enum SnapshotError {
     #[error("it is no snapshot of a Ringer machine")]
     NotASnapshot,
     /// A later program wrote it.
-    #[error("{what} has version {found}, and this program knows versions up to {known}: a later Ringer wrote it")]
+    #[error(
+        "{what} has version {found}, and this program knows versions up to {known}: a later Ringer wrote it"
+    )]
     Newer {
         /// The file, or the section.
         what: String,

@@ -146,8 +146,8 @@ impl CpuV1 {
         c.retired = self.retired;
         c.cpl = self.cpl;
         c.activity = [Activity::Running, Activity::Halted, Activity::Shutdown][usize::from(self.activity)];
-        c.shadow = [InterruptShadow::None, InterruptShadow::Sti, InterruptShadow::MovSs]
-            [usize::from(self.shadow)];
+        c.shadow =
+            [InterruptShadow::None, InterruptShadow::Sti, InterruptShadow::MovSs][usize::from(self.shadow)];
         c.shadow_until = self.shadow_until;
         c.seg.iter_mut().zip(&self.seg).for_each(|(s, v)| *s = thaw_segment(v));
         (c.ldtr, c.tr) = (thaw_segment(&self.ldtr), thaw_segment(&self.tr));
