@@ -43,6 +43,17 @@ pub trait Block: Send {
     /// # Errors
     /// [`BlockError::Host`].
     fn flush(&mut self) -> Result<(), BlockError>;
+
+    /// What was written and lives in this process alone, for a snapshot; `None`: the medium is
+    /// elsewhere and keeps its writes by itself.
+    fn private_writes(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Puts [`Block::private_writes`] back; `false` if they do not fit.
+    fn set_private_writes(&mut self, _saved: &[u8]) -> bool {
+        false
+    }
 }
 
 /// A medium in memory, for tests and for what is discarded with the machine.
