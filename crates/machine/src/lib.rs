@@ -8,6 +8,7 @@ mod describe;
 mod firmware;
 mod hash;
 mod pc;
+mod pc_media;
 mod pc_memory;
 mod pc_ports;
 mod pc_state;

@@ -1,8 +1,11 @@
 //! The board: an i440FX/PIIX3-class PC, its devices wired to one interrupt controller.
 
 use crate::clock::{Clock, time_stamp};
+use crate::pc_memory::BusMaster;
 use dev::Nanos;
 use dev::acpi_pm::AcpiPm;
+use dev::dma8237::Dma;
+use dev::floppy::Floppy;
 use dev::fw_cfg::FwCfg;
 use dev::i8042::I8042;
 use dev::isa_debug::IsaDebug;
@@ -58,6 +61,8 @@ pub struct Pc {
     pub(crate) pm: AcpiPm,
     pub(crate) vga: VgaText,
     pub(crate) debug: IsaDebug,
+    pub(crate) dma: Dma,
+    pub(crate) floppy: Floppy,
     pub(crate) fw_cfg: FwCfg,
     pub(crate) ferr: bool,
     /// Bytes of BIOS in the flash; 0: there is none.
@@ -87,6 +92,8 @@ impl Pc {
             pm: AcpiPm::new(),
             vga: VgaText::new(),
             debug: IsaDebug::new(),
+            dma: Dma::new(),
+            floppy: Floppy::new(),
             fw_cfg: FwCfg::new(),
             ferr: false,
             flash: 0,
@@ -112,6 +119,11 @@ impl Pc {
         new.rtc.reset();
         new.debug = std::mem::take(&mut self.debug);
         new.flash = self.flash;
+        for drive in 0..2 {
+            if let Some(medium) = self.floppy.eject(drive) {
+                new.floppy.insert(drive, medium);
+            }
+        }
         std::mem::swap(&mut new.fw_cfg, &mut self.fw_cfg);
         *self = new;
         if self.flash > 0 {
@@ -139,7 +151,8 @@ impl Pc {
     pub fn deadline(&self) -> Option<Nanos> {
         let uarts = earlier(self.uarts[0].deadline(), self.uarts[1].deadline());
         let timers = earlier(self.pit.deadline(), self.rtc.deadline());
-        earlier(earlier(uarts, timers), earlier(self.i8042.deadline(), self.pm.deadline()))
+        let rest = earlier(self.i8042.deadline(), self.pm.deadline());
+        earlier(earlier(uarts, timers), earlier(rest, self.floppy.deadline()))
     }
 
     /// As [`Pc::deadline`]; the board says so if an access of the guest makes it earlier.
@@ -169,6 +182,7 @@ impl Pc {
         self.uarts.iter_mut().for_each(|u| u.advance(now));
         self.i8042.advance(now);
         self.pm.advance(now);
+        self.floppy.advance(now, &mut self.dma, &mut BusMaster(mem));
         self.lines();
     }
 
@@ -176,6 +190,7 @@ impl Pc {
     pub(crate) fn lines(&mut self) {
         self.pic.set_irq(0, self.pit.irq());
         self.pic.set_irq(1, self.i8042.irq1());
+        self.pic.set_irq(6, self.floppy.irq());
         self.pic.set_irq(12, self.i8042.irq12());
         self.pic.set_irq(8, self.rtc.irq());
         for (u, irq) in self.uarts.iter().zip(SERIAL_IRQ) {

@@ -74,9 +74,9 @@ impl Pc {
 }
 
 /// Guest memory as a bus master reaches it.
-pub(crate) struct Dma<'a>(pub(crate) &'a mut Memory);
+pub(crate) struct BusMaster<'a>(pub(crate) &'a mut Memory);
 
-impl DmaMemory for Dma<'_> {
+impl DmaMemory for BusMaster<'_> {
     fn read(&self, at: u32, out: &mut [u8]) {
         self.0.read_physical(u64::from(at), out);
     }

@@ -53,6 +53,7 @@ impl Pc {
 
     fn read_byte_port(&mut self, port: u16, now: Nanos) -> u8 {
         match port {
+            0x00..=0x0f | 0x81..=0x8f | 0xc0..=0xdf => self.dma.read(port),
             0x20 | 0x21 => self.pic.read(0, port & 1),
             0xa0 | 0xa1 => self.pic.read(1, port & 1),
             0x40..=0x43 => self.pit.read(port & 3, now),
@@ -67,6 +68,7 @@ impl Pc {
             0x2f8..=0x2ff => self.uarts[1].read(port - SERIAL[1], now),
             0x3f8..=0x3ff => self.uarts[0].read(port - SERIAL[0], now),
             0x3b0..=0x3df => self.vga.read(port - 0x3b0, now),
+            0x3f0..=0x3f5 | 0x3f7 => self.floppy.read(port - 0x3f0, now),
             0x402 => self.debug.read_console(),
             0x4d0 | 0x4d1 => self.pic.read_elcr(usize::from(port & 1)),
             0x511 => self.fw_cfg.read(),
@@ -77,6 +79,7 @@ impl Pc {
 
     fn write_byte_port(&mut self, port: u16, value: u8, now: Nanos) {
         match port {
+            0x00..=0x0f | 0x81..=0x8f | 0xc0..=0xdf => self.dma.write(port, value),
             0x20 | 0x21 => self.pic.write(0, port & 1, value),
             0xa0 | 0xa1 => self.pic.write(1, port & 1, value),
             0x40..=0x43 => self.pit.write(port & 3, value, now),
@@ -93,6 +96,7 @@ impl Pc {
             0x2f8..=0x2ff => self.uarts[1].write(port - SERIAL[1], value, now),
             0x3f8..=0x3ff => self.uarts[0].write(port - SERIAL[0], value, now),
             0x3b0..=0x3df => self.vga.write(port - 0x3b0, value),
+            0x3f0..=0x3f5 | 0x3f7 => self.floppy.write(port - 0x3f0, value, now),
             // the firmware's debug output
             0x402 => self.debug.write_console(value),
             0x4d0 | 0x4d1 => self.pic.write_elcr(usize::from(port & 1), value),

@@ -114,6 +114,8 @@ devices! {
     "vga" { vga }
     "isa_debug" { debug }
     "fw_cfg" { fw_cfg }
+    "dma8237" { dma }
+    "floppy" { floppy }
 }
 
 impl Pc {

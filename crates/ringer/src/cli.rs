@@ -90,6 +90,9 @@ pub(crate) struct Run {
     /// The BIOS [default: SeaBIOS, where the host has it]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "rom"])]
     pub(crate) bios: Option<PathBuf>,
+    /// A floppy image; given twice, one for each drive
+    #[arg(long, value_name = "FILE", conflicts_with = "rom")]
+    pub(crate) floppy: Vec<PathBuf>,
     /// RAM, with K, M or G: 1M to 3G
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
     pub(crate) memory: u64,

@@ -48,6 +48,11 @@ impl<'a> Session<'a> {
         let signals = Signals::catch()?;
         let line = serial::open(run.serial.as_ref().unwrap_or(&Serial::Stdio), &signals)?;
         let mut session = Session { run, image, machine, line, debug, signals, started: Instant::now() };
+        for (n, path) in run.floppy.iter().enumerate() {
+            let image = disk::RawImage::open(path, disk::Access::ReadOnly, disk::Complaints::default())
+                .with_context(|| format!("the floppy {}", path.display()))?;
+            session.machine.board().insert_floppy(n, Box::new(disk::Overlay::new(Box::new(image))));
+        }
         session.boot()?;
         Ok(session)
     }
