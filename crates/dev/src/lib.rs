@@ -18,6 +18,7 @@ pub mod dma8237;
 pub mod floppy;
 pub mod fw_cfg;
 pub mod i8042;
+pub mod ide;
 pub mod isa_debug;
 pub mod keys;
 pub mod pci;

@@ -16,6 +16,9 @@ pub const ISA_BRIDGE: u8 = devfn(1, 0);
 /// The board's place for the power management function.
 pub const POWER_MANAGEMENT: u8 = devfn(1, 3);
 
+/// The board's place for the IDE function.
+pub const IDE: u8 = devfn(1, 1);
+
 /// The number of a function: device (0-31) and function (0-7).
 pub const fn devfn(device: u8, function: u8) -> u8 {
     (device & 31) << 3 | function & 7
@@ -138,6 +141,17 @@ pub fn piix3_isa() -> PciFunction {
         .writable(0x82, &[0x0f]) // DLC
         .with(0xa0, &[0x08])
         .writable(0xa0, &[0x1f, 0x00, 0xff, 0x03, 0xff, 0xff, 0xff, 0xff, 0xff]) // SMICNTL ..
+}
+
+/// The PIIX3's IDE function, 8086:7010: legacy ports, and the bus master's block at BAR 4.
+pub fn piix3_ide() -> PciFunction {
+    PciFunction::new(0x8086, 0x7010, 0x01_0180, 0)
+        .with(0x06, &[0x80, 0x02])
+        .writable(0x04, &[0x05, 0x00])
+        .with_bar(4, 16, true)
+        .with(0x40, &[0x00, 0x80, 0x00, 0x80])
+        .writable(0x40, &[0xff, 0xff, 0xff, 0xff]) // IDETIM
+        .writable(0x44, &[0xff]) // SIDETIM
 }
 
 /// The PIIX4's power management function, 8086:7113, with its I/O block where PMBA says.

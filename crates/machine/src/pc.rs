@@ -8,6 +8,7 @@ use dev::dma8237::Dma;
 use dev::floppy::Floppy;
 use dev::fw_cfg::FwCfg;
 use dev::i8042::I8042;
+use dev::ide::Ide;
 use dev::isa_debug::IsaDebug;
 use dev::keys::Key;
 use dev::pci::{Pam, PciBus};
@@ -63,6 +64,7 @@ pub struct Pc {
     pub(crate) debug: IsaDebug,
     pub(crate) dma: Dma,
     pub(crate) floppy: Floppy,
+    pub(crate) ide: Ide,
     pub(crate) fw_cfg: FwCfg,
     pub(crate) ferr: bool,
     /// Bytes of BIOS in the flash; 0: there is none.
@@ -94,6 +96,7 @@ impl Pc {
             debug: IsaDebug::new(),
             dma: Dma::new(),
             floppy: Floppy::new(),
+            ide: Ide::new(),
             fw_cfg: FwCfg::new(),
             ferr: false,
             flash: 0,
@@ -102,6 +105,7 @@ impl Pc {
             requests: Requests::default(),
             planned: None,
         };
+        pc.pci.add(dev::pci::IDE, dev::pci::piix3_ide());
         pc.rtc.set_memory_size(memory);
         pc.pm.set_sci_enabled(true);
         if let Some(f) = pc.pci.function_mut(dev::pci::POWER_MANAGEMENT) {
@@ -119,11 +123,7 @@ impl Pc {
         new.rtc.reset();
         new.debug = std::mem::take(&mut self.debug);
         new.flash = self.flash;
-        for drive in 0..2 {
-            if let Some(medium) = self.floppy.eject(drive) {
-                new.floppy.insert(drive, medium);
-            }
-        }
+        new.take_media(self);
         std::mem::swap(&mut new.fw_cfg, &mut self.fw_cfg);
         *self = new;
         if self.flash > 0 {
@@ -152,7 +152,7 @@ impl Pc {
         let uarts = earlier(self.uarts[0].deadline(), self.uarts[1].deadline());
         let timers = earlier(self.pit.deadline(), self.rtc.deadline());
         let rest = earlier(self.i8042.deadline(), self.pm.deadline());
-        earlier(earlier(uarts, timers), earlier(rest, self.floppy.deadline()))
+        earlier(earlier(uarts, timers), earlier(rest, earlier(self.floppy.deadline(), self.ide.deadline())))
     }
 
     /// As [`Pc::deadline`]; the board says so if an access of the guest makes it earlier.
@@ -183,6 +183,7 @@ impl Pc {
         self.i8042.advance(now);
         self.pm.advance(now);
         self.floppy.advance(now, &mut self.dma, &mut BusMaster(mem));
+        self.ide.advance(now, &mut BusMaster(mem));
         self.lines();
     }
 
@@ -196,6 +197,8 @@ impl Pc {
         for (u, irq) in self.uarts.iter().zip(SERIAL_IRQ) {
             self.pic.set_irq(irq, u.irq());
         }
+        self.pic.set_irq(14, self.ide.irq(0));
+        self.pic.set_irq(15, self.ide.irq(1));
         self.pic.set_irq(SCI_IRQ, self.pm.irq());
         self.pic.set_irq(FERR_IRQ, self.ferr);
         let a20 = self.a20();

@@ -2,6 +2,7 @@
 
 use crate::Pc;
 use dev::Block;
+use dev::ide::{Drive, Identity};
 
 impl Pc {
     /// Puts a medium into a floppy drive (0 or 1).
@@ -15,7 +16,50 @@ impl Pc {
         self.floppy.eject(drive)
     }
 
-    /// Tells CMOS which drives there are: floppies in 10h, and in the equipment byte 14h.
+    /// Connects a hard disk: 0 and 1 are master and slave of the first channel, 2 and 3 of the second.
+    pub fn attach_disk(&mut self, place: usize, medium: Box<dyn Block>) {
+        self.ide.attach(place / 2, place % 2, Drive::disk(medium, identity("RINGER HARD DISK", place)));
+        self.describe_drives();
+    }
+
+    /// Connects a CD-ROM drive, with a disc or without.
+    pub fn attach_cdrom(&mut self, place: usize, medium: Option<Box<dyn Block>>) {
+        self.ide.attach(place / 2, place % 2, Drive::cdrom(medium, identity("RINGER CD-ROM", place)));
+    }
+
+    /// Puts a disc into a CD-ROM drive.
+    ///
+    /// # Errors
+    /// The disc, if that place holds no such drive.
+    pub fn insert_disc(&mut self, place: usize, medium: Box<dyn Block>) -> Result<(), Box<dyn Block>> {
+        self.ide.insert(place / 2, place % 2, medium)
+    }
+
+    /// Takes the disc out of a CD-ROM drive.
+    pub fn eject_disc(&mut self, place: usize) -> Option<Box<dyn Block>> {
+        self.ide.eject(place / 2, place % 2)
+    }
+
+    /// Moves all media over from another board.
+    pub(crate) fn take_media(&mut self, from: &mut Pc) {
+        for drive in 0..2 {
+            if let Some(medium) = from.floppy.eject(drive) {
+                self.floppy.insert(drive, medium);
+            }
+        }
+        for place in 0..4 {
+            let Some(drive) = from.ide.detach(place / 2, place % 2) else { continue };
+            let (identity, cdrom) = (drive.identity().clone(), drive.is_cdrom());
+            let new = match (cdrom, drive.into_medium()) {
+                (true, medium) => Drive::cdrom(medium, identity),
+                (false, Some(medium)) => Drive::disk(medium, identity),
+                (false, None) => continue,
+            };
+            self.ide.attach(place / 2, place % 2, new);
+        }
+    }
+
+    /// Tells CMOS which drives there are: floppies in 10h, disks in 12h, and the equipment byte 14h.
     fn describe_drives(&mut self) {
         let types = self.floppy.cmos_types();
         let count = u8::from(types >> 4 != 0) + u8::from(types & 15 != 0);
@@ -29,5 +73,10 @@ impl Pc {
     /// Makes all that the guest wrote durable.
     pub fn flush_media(&mut self) {
         self.floppy.flush();
+        self.ide.flush();
     }
+}
+
+fn identity(model: &str, place: usize) -> Identity {
+    Identity { serial: format!("RINGER{place:04}"), model: model.to_owned() }
 }

@@ -116,6 +116,7 @@ devices! {
     "fw_cfg" { fw_cfg }
     "dma8237" { dma }
     "floppy" { floppy }
+    "ide" { ide }
 }
 
 impl Pc {
