@@ -40,7 +40,18 @@ pub fn recognise(head: &[u8], size: u64) -> Medium {
     if is_multiboot(head) {
         return Medium::Multiboot;
     }
-    if whole && at(510, &[0x55, 0xaa]) { Medium::HardDisk } else { Medium::Unknown }
+    match whole && at(510, &[0x55, 0xaa]) {
+        true if !has_partitions(head) && Geometry::with_room(size / SECTOR as u64).is_some() => Medium::Floppy,
+        true => Medium::HardDisk,
+        false => Medium::Unknown,
+    }
+}
+
+/// The boot record's table has an entry, and each entry is marked as one or the other (00h or 80h).
+fn has_partitions(head: &[u8]) -> bool {
+    let Some(table) = head.get(446..510) else { return false };
+    let entries = table.as_chunks::<16>().0;
+    entries.iter().all(|e| e[0] & 0x7f == 0) && entries.iter().any(|e| e[4] != 0)
 }
 
 /// The multiboot header (Multiboot Specification 0.6.96, 3.1.1): aligned, in the first 8 KiB.

@@ -41,6 +41,13 @@ impl Geometry {
         FORMATS.iter().map(Geometry::from).find(|g| g.total() == sectors)
     }
 
+    /// The format of a medium that an image fills only in part, as images made by programs that
+    /// cut off what is empty: the smallest one with room for it.
+    pub fn with_room(sectors: u64) -> Option<Geometry> {
+        let all = FORMATS.iter().map(Geometry::from);
+        all.filter(|g| sectors > 0 && g.total() >= sectors).min_by_key(Geometry::total)
+    }
+
     fn from(&(cylinders, heads, sectors, rate, drive_type): &(u8, u8, u8, u8, u8)) -> Geometry {
         Geometry { cylinders, heads, sectors, rate, drive_type }
     }
@@ -82,7 +89,7 @@ impl std::fmt::Debug for Drive {
 impl Drive {
     pub(super) fn insert(&mut self, medium: Box<dyn Block>) {
         self.capacity = medium.sectors();
-        self.geometry = Geometry::of(self.capacity);
+        self.geometry = Geometry::with_room(self.capacity);
         self.medium = Some(medium);
         (self.changed, self.present) = (true, true);
     }
@@ -126,7 +133,9 @@ mod tests {
         assert_eq!((g.cylinders, g.heads, g.sectors, g.rate, g.drive_type), (80, 2, 18, 0, 4));
         assert_eq!(Geometry::of(720).expect("360K").drive_type, 1);
         assert_eq!(Geometry::of(3360).expect("DMF").sectors, 21);
-        assert_eq!(Geometry::of(2881), None);
+        assert_eq!(Geometry::of(2532), None);
+        assert_eq!(Geometry::with_room(2532), Geometry::of(2880));
+        assert_eq!((Geometry::with_room(0), Geometry::with_room(5761)), (None, None));
         assert_eq!(g.sector(79, 1, 18), Some(2879));
         assert_eq!(
             (g.sector(80, 0, 1), g.sector(0, 2, 1), g.sector(0, 0, 19), g.sector(0, 0, 0)),

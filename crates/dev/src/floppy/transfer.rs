@@ -154,6 +154,10 @@ impl Floppy {
     fn load(&mut self, unit: usize, at: u64) -> Result<(), (u8, u8)> {
         self.buffer = vec![0; SECTOR];
         let medium = self.drives[unit & 1].medium.as_mut().ok_or((st1::MISSING_ADDRESS, 0))?;
+        if at >= medium.sectors() {
+            // the image has been cut off here: the rest is empty
+            return Ok(());
+        }
         medium.read(at, &mut self.buffer).map_err(|_| (st1::DATA_ERROR, st2::DATA_ERROR))
     }
 
