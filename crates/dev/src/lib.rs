@@ -32,7 +32,7 @@ pub mod rtc146818;
 pub mod state;
 pub mod time;
 pub mod uart16550;
-pub mod vga_text;
+pub mod vga;
 
 #[cfg(test)]
 mod testing;

@@ -15,6 +15,9 @@ fn fingerprint(state: &impl Serialize) -> (usize, u32) {
 fn version_1_does_not_change() {
     let found = [
         ("acpi_pm", fingerprint(&dev::acpi_pm::AcpiPm::new().save())),
+        ("dma8237", fingerprint(&dev::dma8237::Dma::new().save())),
+        ("floppy", fingerprint(&dev::floppy::Floppy::new().save())),
+        ("ide", fingerprint(&dev::ide::Ide::new().save())),
         ("fw_cfg", fingerprint(&dev::fw_cfg::FwCfg::new().save())),
         ("i8042", fingerprint(&dev::i8042::I8042::new().save())),
         ("isa_debug", fingerprint(&dev::isa_debug::IsaDebug::new().save())),
@@ -25,21 +28,24 @@ fn version_1_does_not_change() {
         ("port92", fingerprint(&dev::port92::Port92::new().save())),
         ("rtc146818", fingerprint(&dev::rtc146818::Rtc::new(0).save())),
         ("uart16550", fingerprint(&dev::uart16550::Uart::new().save())),
-        ("vga_text", fingerprint(&dev::vga_text::VgaText::new().save())),
+        ("vga", fingerprint(&dev::vga::Vga::new().save())),
     ];
     let expected = [
         ("acpi_pm", (11, 0xa413_d797)),
-        ("fw_cfg", (3, 0x4ab0_f7b7)),
+        ("dma8237", (75, 0x4132cb59)),
+        ("floppy", (44, 0xd0104b6f)),
+        ("ide", (67, 0xbdcf06b7)),
+        ("fw_cfg", (3, 0x4ab0f7b7)),
         ("i8042", (71, 0x5f6c_f157)),
         ("isa_debug", (3, 0x4ab0_f7b7)),
-        ("pci", (784, 0x13cf_bff3)),
+        ("pci", (784, 0x6650b832)),
         ("pic8259", (31, 0x2326_0505)),
         ("pit8254", (63, 0x881c_02ed)),
         ("port61", (2, 0x1176_97cd)),
         ("port92", (3, 0x4ab0_f7b7)),
         ("rtc146818", (138, 0x0838_5704)),
         ("uart16550", (15, 0x9a13_970b)),
-        ("vga_text", (262990, 0x8977_3bea)),
+        ("vga", (862, 0xc54f_d5f7)),
     ];
     assert_eq!(found[..], expected[..], "{found:#x?}");
 }

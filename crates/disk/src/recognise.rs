@@ -41,7 +41,9 @@ pub fn recognise(head: &[u8], size: u64) -> Medium {
         return Medium::Multiboot;
     }
     match whole && at(510, &[0x55, 0xaa]) {
-        true if !has_partitions(head) && Geometry::with_room(size / SECTOR as u64).is_some() => Medium::Floppy,
+        true if !has_partitions(head) && Geometry::with_room(size / SECTOR as u64).is_some() => {
+            Medium::Floppy
+        }
         true => Medium::HardDisk,
         false => Medium::Unknown,
     }

@@ -12,11 +12,13 @@ mod pc_media;
 mod pc_memory;
 mod pc_ports;
 mod pc_state;
+pub mod picture;
 pub mod snapshot;
 mod typist;
 
 use cpu::{Activity, CpuModel, Engine, State};
 use dev::keys::Key;
+use dev::vga::{Frame, Text};
 use mem::Memory;
 use std::time::Duration;
 use vmm::{Outcome, Stats, Vmm};
@@ -105,8 +107,9 @@ impl Machine {
         if !(Config::LEAST_MEMORY..=Config::MOST_MEMORY).contains(&config.memory) {
             return Err(MachineError::MemorySize { bytes: config.memory });
         }
-        let mem = pc_memory::memory(config.memory)?;
+        let mut mem = pc_memory::memory(config.memory)?;
         let pc = Pc::new(Clock::new(config.deterministic), config.epoch, config.memory);
+        pc.vga.blank_text(&mut pc_memory::Video(&mut mem));
         let mut machine = Machine { cpu: State::new(config.model), mem, vmm: Vmm::new(pc), engine, config };
         machine.cpu.seg.iter_mut().for_each(cpu::Segment::refresh);
         machine.vmm.synchronise(&machine.cpu, &mut machine.mem);
@@ -249,6 +252,17 @@ impl Machine {
             self.vmm.board.advance(&mut self.mem, now);
         }
         taken
+    }
+
+    /// What a text mode shows; `None` in a graphics mode.
+    pub fn text(&mut self) -> Option<Text> {
+        self.vmm.board.text(&mut self.mem)
+    }
+
+    /// The picture on the screen.
+    pub fn frame(&mut self) -> Frame {
+        let now = self.now();
+        self.vmm.board.frame(&mut self.mem, now)
     }
 
     /// The present virtual time.

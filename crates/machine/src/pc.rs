@@ -1,7 +1,7 @@
 //! The board: an i440FX/PIIX3-class PC, its devices wired to one interrupt controller.
 
 use crate::clock::{Clock, time_stamp};
-use crate::pc_memory::BusMaster;
+use crate::pc_memory::{BusMaster, VIDEO, Video};
 use dev::Nanos;
 use dev::acpi_pm::AcpiPm;
 use dev::dma8237::Dma;
@@ -19,7 +19,7 @@ use dev::port92::Port92;
 use dev::rtc146818::Rtc;
 use dev::time::earlier;
 use dev::uart16550::{ModemLines, Uart};
-use dev::vga_text::VgaText;
+use dev::vga::{self, Frame, Text, Vga};
 use mem::Memory;
 use vmm::Board;
 
@@ -44,6 +44,11 @@ pub(crate) const PM_BASE: u16 = 0xb000;
 const SERIAL_IRQ: [u8; 2] = [4, 3];
 /// IRQ of the ACPI SCI.
 pub(crate) const SCI_IRQ: u8 = 9;
+/// The display adapter's place on the PCI bus.
+pub(crate) const DISPLAY: u8 = dev::pci::devfn(2, 0);
+/// The ports of the VBE registers.
+pub(crate) const VBE: u16 = 0x1ce;
+pub(crate) const VBE_LAST: u16 = 0x1cf;
 /// IRQ of FERR#.
 const FERR_IRQ: u8 = 13;
 
@@ -60,7 +65,7 @@ pub struct Pc {
     pub(crate) i8042: I8042,
     pub(crate) pci: PciBus,
     pub(crate) pm: AcpiPm,
-    pub(crate) vga: VgaText,
+    pub(crate) vga: Vga,
     pub(crate) debug: IsaDebug,
     pub(crate) dma: Dma,
     pub(crate) floppy: Floppy,
@@ -69,6 +74,8 @@ pub struct Pc {
     pub(crate) ferr: bool,
     /// Bytes of BIOS in the flash; 0: there is none.
     pub(crate) flash: u32,
+    /// Where the linear frame buffer is mapped.
+    pub(crate) frame_buffer: Option<u32>,
     /// How the BIOS area is mapped.
     pub(crate) pam: [Option<Pam>; 13],
     pub(crate) a20: bool,
@@ -92,7 +99,7 @@ impl Pc {
             i8042: I8042::new(),
             pci: PciBus::new(),
             pm: AcpiPm::new(),
-            vga: VgaText::new(),
+            vga: Vga::new(),
             debug: IsaDebug::new(),
             dma: Dma::new(),
             floppy: Floppy::new(),
@@ -100,12 +107,14 @@ impl Pc {
             fw_cfg: FwCfg::new(),
             ferr: false,
             flash: 0,
+            frame_buffer: None,
             pam: [None; 13],
             a20: true,
             requests: Requests::default(),
             planned: None,
         };
         pc.pci.add(dev::pci::IDE, dev::pci::piix3_ide());
+        pc.pci.add(DISPLAY, vga::pci_function(VIDEO));
         pc.rtc.set_memory_size(memory);
         pc.pm.set_sci_enabled(true);
         if let Some(f) = pc.pci.function_mut(dev::pci::POWER_MANAGEMENT) {
@@ -123,6 +132,7 @@ impl Pc {
         new.rtc.reset();
         new.debug = std::mem::take(&mut self.debug);
         new.flash = self.flash;
+        new.frame_buffer = self.frame_buffer;
         new.take_media(self);
         std::mem::swap(&mut new.fw_cfg, &mut self.fw_cfg);
         *self = new;
@@ -271,9 +281,19 @@ impl Pc {
         out.extend(self.debug.take_output());
     }
 
-    /// The text screen.
-    pub fn screen(&self) -> dev::vga_text::Text {
-        self.vga.screen()
+    /// What a text mode shows; `None` in a graphics mode.
+    pub(crate) fn text(&self, mem: &mut Memory) -> Option<Text> {
+        self.vga.is_text().then(|| self.vga.text(&Video(mem)))
+    }
+
+    /// The picture on the screen.
+    pub(crate) fn frame(&self, mem: &mut Memory, now: Nanos) -> Frame {
+        self.vga.frame(&Video(mem), now)
+    }
+
+    /// The colours of a text mode's sixteen attributes.
+    pub fn text_colours(&self) -> [[u8; 3]; 16] {
+        std::array::from_fn(|n| self.vga.colour_of(n as u8))
     }
 
     /// Presses ACPI's power button.
@@ -291,19 +311,21 @@ impl Board for Pc {
 
     fn port_out(&mut self, mem: &mut Memory, now: u64, port: u16, size: u32, value: u32) {
         let now = self.clock.now(now);
-        self.write_port(port, size, value, now);
+        match port {
+            VBE..=VBE_LAST if size == 2 => self.vga.write_vbe(port - VBE, value as u16, &mut Video(mem)),
+            _ => self.write_port(port, size, value, now),
+        }
         self.remap(mem);
     }
 
-    fn mmio_read(&mut self, _: &mut Memory, _: u64, at: u64, size: u32) -> u64 {
-        (0..u64::from(size)).fold(0, |value, n| value | u64::from(self.read_byte(at + n)) << (8 * n))
+    fn mmio_read(&mut self, mem: &mut Memory, now: u64, at: u64, size: u32) -> u64 {
+        let now = self.clock.now(now);
+        (0..u64::from(size)).fold(0, |v, n| v | u64::from(self.read_memory(mem, at + n, now)) << (8 * n))
     }
 
-    fn mmio_write(&mut self, _: &mut Memory, _: u64, at: u64, size: u32, value: u64) {
+    fn mmio_write(&mut self, mem: &mut Memory, _: u64, at: u64, size: u32, value: u64) {
         for n in 0..u64::from(size) {
-            if let Some(offset) = video_offset(at + n) {
-                self.vga.write_memory(offset, (value >> (8 * n)) as u8);
-            }
+            self.write_memory(mem, at + n, (value >> (8 * n)) as u8);
         }
     }
 
@@ -327,15 +349,4 @@ impl Board for Pc {
     fn attention(&self) -> bool {
         self.requests != Requests::default()
     }
-}
-
-impl Pc {
-    fn read_byte(&self, at: u64) -> u8 {
-        video_offset(at).map_or(0xff, |offset| self.vga.read_memory(offset))
-    }
-}
-
-/// The offset of an address in the video window A0000h to BFFFFh.
-fn video_offset(at: u64) -> Option<u32> {
-    (0xa_0000..0xc_0000).contains(&at).then(|| (at - 0xa_0000) as u32)
 }

@@ -2,8 +2,9 @@
 
 use crate::Pc;
 use crate::firmware::Firmware;
+use crate::pc::DISPLAY;
 use dev::pci::Pam;
-use dev::{DmaMemory, VideoMemory};
+use dev::{DmaMemory, Nanos, VideoMemory};
 use mem::{Memory, PageKind, Window};
 
 /// Bytes of flash for the BIOS, the first part of the bank behind RAM.
@@ -48,6 +49,7 @@ impl Pc {
     }
 
     pub(crate) fn map_memory(&mut self, mem: &mut Memory) {
+        self.map_frame_buffer(mem);
         if self.flash > 0 {
             for (n, pam) in self.pci.pam().into_iter().enumerate() {
                 if self.pam[n] != Some(pam) {
@@ -56,6 +58,68 @@ impl Pc {
                 }
             }
         }
+    }
+
+    /// The linear frame buffer, where BAR 0 has been put.
+    fn map_frame_buffer(&mut self, mem: &mut Memory) {
+        let bar = self.pci.function(DISPLAY).and_then(|f| f.bar(0)).filter(|&at| u64::from(at) >= mem.len());
+        if bar == self.frame_buffer {
+            return;
+        }
+        if let Some(old) = self.frame_buffer {
+            mem.close_window(old);
+        }
+        self.frame_buffer = bar;
+        if let Some(at) = bar {
+            mem.open_window(Window::ram(at, VIDEO, mem.bank() + FLASH));
+        }
+    }
+
+    /// The offset of an address in the display adapter's registers, BAR 2.
+    fn display_register(&self, at: u64) -> Option<u16> {
+        let base = u64::from(self.pci.function(DISPLAY)?.bar(2)?);
+        u16::try_from(at.wrapping_sub(base)).ok().filter(|&offset| base != 0 && offset < 0x1000)
+    }
+
+    /// Reads a byte of device memory; ones where nothing answers.
+    pub(crate) fn read_memory(&mut self, mem: &mut Memory, at: u64, now: Nanos) -> u8 {
+        if let Some(offset) = video_offset(at) {
+            return self.vga.read_memory(offset, &Video(mem));
+        }
+        match self.display_register(at) {
+            // the ports from 3C0h on, and the VBE registers in a row
+            Some(offset @ 0x400..=0x41f) => self.vga.read(offset - 0x400 + 0x10, now),
+            Some(offset @ 0x500..=0x515) => {
+                let index = self.vga.read_vbe(0, VIDEO);
+                self.vga.write_vbe(0, (offset - 0x500) / 2, &mut Video(mem));
+                let value = self.vga.read_vbe(1, VIDEO);
+                self.vga.write_vbe(0, index, &mut Video(mem));
+                value.to_le_bytes()[usize::from(offset & 1)]
+            }
+            _ => 0xff,
+        }
+    }
+
+    /// Writes a byte of device memory.
+    pub(crate) fn write_memory(&mut self, mem: &mut Memory, at: u64, value: u8) {
+        if let Some(offset) = video_offset(at) {
+            return self.vga.write_memory(offset, value, &mut Video(mem));
+        }
+        match self.display_register(at) {
+            Some(offset @ 0x400..=0x41f) => self.vga.write(offset - 0x400 + 0x10, value),
+            Some(offset @ 0x500..=0x515) => self.write_vbe_byte(mem, offset - 0x500, value),
+            _ => {}
+        }
+    }
+
+    /// A byte of the VBE registers in a row; a word is written by its two bytes, the low one first.
+    fn write_vbe_byte(&mut self, mem: &mut Memory, offset: u16, value: u8) {
+        let index = self.vga.read_vbe(0, VIDEO);
+        self.vga.write_vbe(0, offset / 2, &mut Video(mem));
+        let mut bytes = self.vga.read_vbe(1, VIDEO).to_le_bytes();
+        bytes[usize::from(offset & 1)] = value;
+        self.vga.write_vbe(1, u16::from_le_bytes(bytes), &mut Video(mem));
+        self.vga.write_vbe(0, index, &mut Video(mem));
     }
 
     /// One range of the BIOS area: RAM or flash, for loads and stores apart.
@@ -103,4 +167,10 @@ impl VideoMemory for Video<'_> {
             self.0.write_arena(self.0.bank() + FLASH + at, bytes);
         }
     }
+}
+
+/// The offset of an address in the video window A0000h to BFFFFh.
+fn video_offset(at: u64) -> Option<u32> {
+    let offset = at.wrapping_sub(u64::from(VGA));
+    (offset < u64::from(VGA_LEN)).then_some(offset as u32)
 }

@@ -1,7 +1,8 @@
 //! The I/O port map of the board.
 
 use crate::Pc;
-use crate::pc::PM_BASE;
+use crate::pc::{PM_BASE, VBE, VBE_LAST};
+use crate::pc_memory::VIDEO;
 use dev::Nanos;
 
 /// Ports of the first and second serial port.
@@ -19,6 +20,7 @@ impl Pc {
     pub(crate) fn read_port(&mut self, port: u16, size: u32, now: Nanos) -> u32 {
         let value = match port {
             0xcf8 if size == 4 => self.pci.read_address(),
+            VBE..=VBE_LAST if size == 2 => self.vga.read_vbe(port - VBE, VIDEO).into(),
             0xcfc..=0xcff => self.pci.read_data(port - 0xcfc, size as u8),
             0x1f0 | 0x170 if size > 1 => self.ide.read_data(ide_channel(port), size, now),
             _ if port.wrapping_sub(self.pm_base()) < PM_SIZE => {

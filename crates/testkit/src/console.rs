@@ -124,7 +124,7 @@ impl Console {
 
     /// The rows of the text screen.
     pub fn screen(&mut self) -> String {
-        let text = self.machine.board().screen();
+        let Some(text) = self.machine.text() else { return String::new() };
         (0..text.rows).map(|r| text.row(r) + "\n").collect()
     }
 
