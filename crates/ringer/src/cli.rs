@@ -10,12 +10,15 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "\
 Examples:
   ringer                                     boot the embedded guest
+  ringer run freedos.img                     a floppy, disk or CD image, by what is in it
+  ringer run --disk debian.img --snapshot    a disk, with what is written discarded
   ringer run --kernel vmlinuz --initrd initrd.gz --append 'console=ttyS0' --serial stdio
   ringer run --kernel grub-invaders.exec     a multiboot kernel
   ringer run --rom bios.bin --cpu 486        a ROM, from its reset vector
   ringer completions bash                    shell completions
 
-With --serial stdio, Ctrl-a x ends the machine and Ctrl-a Ctrl-a sends Ctrl-a.
+In a terminal, Ctrl-a x ends the machine, Ctrl-a Ctrl-a sends Ctrl-a, and on a text screen Ctrl-a d
+presses Ctrl-Alt-Delete.
 
 Exit codes: 0 the guest powered off or was ended; 1 an input could not be used, or the guest
 cannot go on; 2 the command line is wrong; 130, 143, 129 or 131 ended by SIGINT, SIGTERM,
@@ -56,6 +59,38 @@ pub(crate) enum EngineName {
     Interpreter,
 }
 
+/// How the guest's screen is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum DisplayName {
+    /// Not at all.
+    None,
+    /// Text modes, in the terminal.
+    Text,
+}
+
+/// A picture to be taken.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Shot {
+    /// When, in seconds of the guest's time.
+    pub(crate) at: f64,
+    /// Where to.
+    pub(crate) file: PathBuf,
+}
+
+fn parse_shot(text: &str) -> Result<Shot, String> {
+    let (at, file) = text.split_once(':').ok_or("expected SECONDS:FILE.png")?;
+    let at: f64 = at.parse().map_err(|_| "the seconds are not a number".to_owned())?;
+    if !at.is_finite() || at < 0.0 || file.is_empty() {
+        return Err("expected SECONDS:FILE.png".to_owned());
+    }
+    Ok(Shot { at, file: file.into() })
+}
+
+fn parse_boot(text: &str) -> Result<String, String> {
+    let known = !text.is_empty() && text.chars().all(|c| matches!(c, 'a' | 'c' | 'd'));
+    if known { Ok(text.to_owned()) } else { Err("expected letters out of a, c and d".to_owned()) }
+}
+
 /// Where the first serial port goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Serial {
@@ -72,14 +107,17 @@ pub(crate) enum Serial {
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Run {
+    /// A floppy, disk or CD image, or a kernel: Ringer finds out which
+    #[arg(value_name = "IMAGE", conflicts_with_all = ["kernel", "rom"])]
+    pub(crate) image: Option<PathBuf>,
     /// A Linux bzImage or a multiboot kernel
     #[arg(long, value_name = "FILE")]
     pub(crate) kernel: Option<PathBuf>,
     /// The initial RAM disk, or the multiboot module
-    #[arg(long, value_name = "FILE", requires = "kernel")]
+    #[arg(long, value_name = "FILE", conflicts_with = "rom")]
     pub(crate) initrd: Option<PathBuf>,
     /// The kernel's command line
-    #[arg(long, value_name = "TEXT", default_value = "", requires = "kernel", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
     pub(crate) append: String,
     /// A loader for 10000h that starts a flat kernel at 100000h without a BIOS
     #[arg(long, value_name = "FILE", requires = "kernel")]
@@ -90,9 +128,27 @@ pub(crate) struct Run {
     /// The BIOS [default: SeaBIOS, where the host has it]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "rom"])]
     pub(crate) bios: Option<PathBuf>,
+    /// The video BIOS [default: SeaBIOS's]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "rom"])]
+    pub(crate) vga_bios: Option<PathBuf>,
     /// A floppy image; given twice, one for each drive
     #[arg(long, value_name = "FILE", conflicts_with = "rom")]
     pub(crate) floppy: Vec<PathBuf>,
+    /// A raw hard disk image; given up to four times
+    #[arg(long, value_name = "FILE", conflicts_with = "rom")]
+    pub(crate) disk: Vec<PathBuf>,
+    /// A CD image
+    #[arg(long, value_name = "FILE", conflicts_with = "rom")]
+    pub(crate) cdrom: Option<PathBuf>,
+    /// What to boot from, first to last: a floppy, c disk, d CD
+    #[arg(long, value_name = "LETTERS", value_parser = parse_boot)]
+    pub(crate) boot: Option<String>,
+    /// Keep what is written to disks and floppies in memory, and discard it at the end
+    #[arg(long)]
+    pub(crate) snapshot: bool,
+    /// Write-protect disks and floppies
+    #[arg(long, conflicts_with = "snapshot")]
+    pub(crate) read_only: bool,
     /// RAM, with K, M or G: 1M to 3G
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
     pub(crate) memory: u64,
@@ -105,9 +161,15 @@ pub(crate) struct Run {
     /// A file for what the guest writes to ports E9h and 402h (firmware says there what it does)
     #[arg(long, value_name = "FILE")]
     pub(crate) debug_console: Option<PathBuf>,
-    /// No screen
+    /// No screen: the same as --display none
     #[arg(long)]
     pub(crate) headless: bool,
+    /// How to show the guest's screen [default: text, where a BIOS starts the machine in a terminal]
+    #[arg(long, value_enum, value_name = "HOW", conflicts_with = "headless")]
+    pub(crate) display: Option<DisplayName>,
+    /// Save the screen as a PNG after so many seconds of the guest's time
+    #[arg(long, value_name = "SECONDS:FILE.png", value_parser = parse_shot)]
+    pub(crate) screenshot_at: Vec<Shot>,
     /// Time from instructions retired: the same run every time
     #[arg(long)]
     pub(crate) deterministic: bool,

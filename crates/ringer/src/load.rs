@@ -1,8 +1,10 @@
 //! Reading the files that are to be booted.
 
 use crate::cli::Run;
+use crate::firmware::firmware;
+use crate::media::Media;
 use anyhow::{Context, bail};
-use machine::{Firmware, Image};
+use machine::Image;
 use std::io::Read;
 use std::path::Path;
 
@@ -10,7 +12,7 @@ use std::path::Path;
 const MOST: u64 = 3 << 30;
 
 /// A whole file, with its name in every error.
-fn read(what: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read(what: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
     let context = || format!("{what} {}", path.display());
     let file = std::fs::File::open(path).with_context(context)?;
     if file.metadata().with_context(context)?.is_dir() {
@@ -26,27 +28,31 @@ fn read(what: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The image that the options name; `None` where they name none.
-pub(crate) fn image(run: &Run) -> anyhow::Result<Option<Image>> {
+pub(crate) fn image(run: &Run, media: &Media) -> anyhow::Result<Option<Image>> {
     if let Some(path) = &run.rom {
         return Ok(Some(Image::Rom(read("the ROM", path)?)));
     }
-    if let Some(path) = &run.bios {
-        let bios = read("the BIOS", path)?;
-        let video = std::fs::read("/usr/share/seabios/vgabios-stdvga.bin").ok();
-        return Ok(Some(Image::Firmware(Firmware { bios, video, order: vec![] })));
+    if let Some(path) = &media.kernel {
+        return kernel(run, path).map(Some);
     }
-    let Some(path) = &run.kernel else { return Ok(None) };
+    if !media.any() && run.bios.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Image::Firmware(firmware(run, media.order(run.boot.as_deref()))?)))
+}
+
+fn kernel(run: &Run, path: &Path) -> anyhow::Result<Image> {
     let kernel = read("the kernel", path)?;
     let initrd = run.initrd.as_deref().map(|p| read("the initrd", p)).transpose()?;
     let append = run.append.clone();
     if let Some(loader) = &run.loader {
         let loader = read("the loader", loader)?;
-        return Ok(Some(Image::Flat { loader, kernel, initrd, append }));
+        return Ok(Image::Flat { loader, kernel, initrd, append });
     }
     let image = machine::boot::recognise(kernel, initrd, append);
     let image = image.with_context(|| format!("the kernel {}", path.display()))?;
     if let (Image::Linux { initrd: Some(initrd), .. }, Some(path)) = (&image, &run.initrd) {
         machine::boot::check_initrd(initrd).with_context(|| format!("the initrd {}", path.display()))?;
     }
-    Ok(Some(image))
+    Ok(image)
 }

@@ -2,7 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod display;
+mod firmware;
 mod load;
+mod media;
 mod report;
 mod run;
 mod serial;

@@ -1,6 +1,7 @@
 //! `ringer run`, and the embedded guest that runs without it.
 
 use crate::cli::Run;
+use crate::media::Media;
 use crate::session::Session;
 use crate::{load, report, signals::Signals};
 use anyhow::{Context, bail};
@@ -54,11 +55,17 @@ pub(crate) fn embedded() -> anyhow::Result<ExitCode> {
 
 /// Runs the machine that the options describe.
 pub(crate) fn run(run: &Run) -> anyhow::Result<ExitCode> {
-    let Some(image) = load::image(run)? else {
+    let media = Media::of(run)?;
+    let Some(image) = load::image(run, &media)? else {
         eprintln!(
-            "ringer: nothing to boot: give --kernel or --rom, or no argument at all for the embedded guest"
+            "ringer: nothing to boot: give an image, --floppy, --disk, --cdrom, --kernel or --rom, or no argument at all for \
+             the embedded guest"
         );
         return Ok(ExitCode::from(2));
     };
-    Session::new(run, image)?.go()
+    if run.kernel.is_none() && media.kernel.is_none() && (run.initrd.is_some() || !run.append.is_empty()) {
+        eprintln!("ringer: --initrd and --append go with a kernel");
+        return Ok(ExitCode::from(2));
+    }
+    Session::new(run, image, &media)?.go()
 }

@@ -1,19 +1,26 @@
 //! A machine between the guest and the user.
 
-use crate::cli::{Run, Serial};
+use crate::cli::{DisplayName, Run, Serial, Shot};
+use crate::display::UserEvent;
+use crate::display::text::{Cell, Page, TextDisplay};
+use crate::media::Media;
 use crate::run::{DETERMINISTIC_EPOCH, STEP};
 use crate::serial::{self, Line};
 use crate::{report, signals::Signals};
 use anyhow::Context;
+use disk::Complaints;
 use interp::Interpreter;
-use machine::{Config, Exit, Image, Machine};
+use machine::{Config, Exit, Image, Machine, Typist};
 use std::fs::File;
-use std::io::Write;
+use std::io::{IsTerminal, Write, stdin, stdout};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The longest sleep of an idle guest's host thread.
 const NAP: Duration = Duration::from_millis(20);
+
+/// Time between two drawings of the screen.
+const FRAME_TIME: Duration = Duration::from_millis(50);
 
 /// What is to become of the machine.
 enum Next {
@@ -30,13 +37,20 @@ pub(crate) struct Session<'a> {
     machine: Machine,
     line: Line,
     debug: Option<File>,
+    screen: Option<TextDisplay>,
+    /// When the screen was last drawn.
+    drawn: Instant,
+    typist: Typist,
+    /// Pictures still to be taken, the next one last.
+    shots: Vec<Shot>,
+    complaints: Complaints,
     signals: Signals,
     started: Instant,
 }
 
 impl<'a> Session<'a> {
     /// A machine as the options describe it, with the image in it.
-    pub(crate) fn new(run: &'a Run, image: Image) -> anyhow::Result<Session<'a>> {
+    pub(crate) fn new(run: &'a Run, image: Image, media: &Media) -> anyhow::Result<Session<'a>> {
         let epoch = if run.deterministic { DETERMINISTIC_EPOCH } else { now() };
         let config = Config { memory: run.memory, model: run.cpu, deterministic: run.deterministic, epoch };
         let machine = Machine::new(config, Box::new(Interpreter::default()))?;
@@ -46,19 +60,41 @@ impl<'a> Session<'a> {
         let debug = debug.transpose()?;
         // before the terminal is made raw, so that nothing can end the process while it is
         let signals = Signals::catch()?;
-        let line = serial::open(run.serial.as_ref().unwrap_or(&Serial::Stdio), &signals)?;
-        let mut session = Session { run, image, machine, line, debug, signals, started: Instant::now() };
-        for (n, path) in run.floppy.iter().enumerate() {
-            let image = disk::RawImage::open(path, disk::Access::ReadOnly, disk::Complaints::default())
-                .with_context(|| format!("the floppy {}", path.display()))?;
-            session.machine.board().insert_floppy(n, Box::new(disk::Overlay::new(Box::new(image))));
+        let text = shows_text(run, &image);
+        let serial = run.serial.clone().unwrap_or(if text { Serial::None } else { Serial::Stdio });
+        if text && serial == Serial::Stdio {
+            anyhow::bail!(
+                "the terminal can show the screen or the serial port: give --serial another place, or --headless"
+            );
         }
+        let line = serial::open(&serial, &signals)?;
+        let mut shots = run.screenshot_at.clone();
+        shots.sort_by(|a, b| b.at.total_cmp(&a.at));
+        let mut session = Session {
+            run,
+            image,
+            machine,
+            line,
+            debug,
+            screen: None,
+            drawn: Instant::now(),
+            typist: Typist::default(),
+            shots,
+            complaints: Complaints::default(),
+            signals,
+            started: Instant::now(),
+        };
+        media.insert(run, &mut session.machine, &session.complaints)?;
         session.boot()?;
+        if text {
+            session.screen = Some(TextDisplay::open()?);
+        }
         Ok(session)
     }
 
     fn boot(&mut self) -> anyhow::Result<()> {
-        let name = self.run.kernel.as_ref().or(self.run.rom.as_ref()).or(self.run.bios.as_ref());
+        let run = self.run;
+        let name = run.kernel.as_ref().or(run.image.as_ref()).or(run.rom.as_ref()).or(run.bios.as_ref());
         let name = name.map_or_else(String::new, |p| p.display().to_string());
         self.machine.boot(&self.image).with_context(|| format!("cannot boot {name}"))
     }
@@ -74,6 +110,10 @@ impl<'a> Session<'a> {
             }
         };
         self.exchange()?;
+        // the terminal is the user's again before anything is said
+        self.screen = None;
+        self.machine.board().flush_media();
+        self.say()?;
         if let Some(format) = self.run.stats {
             report::print(&mut self.machine, format, self.started.elapsed());
         }
@@ -132,7 +172,33 @@ impl<'a> Session<'a> {
         if !self.line.exchange(&mut self.machine)? {
             return Ok(Next::End(ExitCode::SUCCESS));
         }
-        Ok(self.signals.caught().map_or(Next::On, Next::End))
+        if let Some(code) = self.signals.caught() {
+            return Ok(Next::End(code));
+        }
+        self.show()
+    }
+
+    /// Draws the screen now and then, takes pictures that are due, and types what the user typed.
+    fn show(&mut self) -> anyhow::Result<Next> {
+        while let Some(shot) = self.shots.pop_if(|s| s.at * 1e9 <= self.machine.now() as f64) {
+            let png = machine::picture::png(&self.machine.frame());
+            let written = std::fs::write(&shot.file, png);
+            written.with_context(|| format!("the screenshot {}", shot.file.display()))?;
+        }
+        if let Some(screen) = &mut self.screen {
+            for event in screen.events() {
+                match event {
+                    UserEvent::Key(key, down) => self.typist.stroke(key, down),
+                    UserEvent::Quit => return Ok(Next::End(ExitCode::SUCCESS)),
+                }
+            }
+            if self.drawn.elapsed() >= FRAME_TIME {
+                self.drawn = Instant::now();
+                draw(screen, &mut self.machine).context("drawing on the terminal")?;
+            }
+        }
+        self.typist.pump(&mut self.machine);
+        Ok(Next::On)
     }
 
     fn say(&mut self) -> anyhow::Result<()> {
@@ -141,8 +207,41 @@ impl<'a> Session<'a> {
         if let Some(file) = &mut self.debug {
             file.write_all(&bytes).context("writing what the debug console says")?;
         }
+        for complaint in self.complaints.take() {
+            // a closed standard error is no reason to stop the guest
+            let _ = writeln!(std::io::stderr(), "ringer: {complaint}\r");
+        }
         Ok(())
     }
+}
+
+/// Whether the terminal shows the guest's screen.
+fn shows_text(run: &Run, image: &Image) -> bool {
+    match run.display {
+        Some(how) => how == DisplayName::Text,
+        None => {
+            let terminal = stdin().is_terminal() && stdout().is_terminal();
+            let firmware = matches!(image, Image::Firmware(_));
+            !run.headless && run.serial.is_none() && firmware && terminal
+        }
+    }
+}
+
+/// Draws what the machine's screen shows.
+fn draw(screen: &mut TextDisplay, machine: &mut Machine) -> std::io::Result<()> {
+    let Some(text) = machine.text() else {
+        let frame = machine.frame();
+        let size = format!("{} by {}", frame.width, frame.height);
+        return screen.say(&format!("The guest shows graphics, {size}; --screenshot-at saves them."));
+    };
+    let colours = machine.board().text_colours();
+    let cell = |c: &dev::vga::Cell| Cell {
+        code: c.character,
+        ink: colours[usize::from(c.attribute & 15)],
+        paper: colours[usize::from(c.attribute >> 4 & 7)],
+    };
+    let cells = text.cells.iter().map(cell).collect();
+    screen.show(Page { cols: text.cols, cells, cursor: text.cursor })
 }
 
 fn now() -> i64 {

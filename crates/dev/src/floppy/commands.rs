@@ -24,7 +24,6 @@ pub(super) mod code {
     pub(crate) const CONFIGURE: u8 = 0x13;
     pub(crate) const LOCK: u8 = 0x14;
     pub(crate) const VERIFY: u8 = 0x16;
-    pub(crate) const PART_ID: u8 = 0x18;
     pub(crate) const SCAN_LOW: u8 = 0x19;
     pub(crate) const SCAN_HIGH: u8 = 0x1d;
 }
@@ -101,7 +100,6 @@ impl Floppy {
                 self.locked = self.parameter(0) & 0x80 != 0;
                 self.done(&[u8::from(self.locked) << 4]);
             }
-            PART_ID => self.done(&[0x01]),
             READ_TRACK | WRITE | READ | WRITE_DELETED | READ_ID | READ_DELETED | FORMAT | SCAN_EQUAL
             | VERIFY | SCAN_LOW | SCAN_HIGH => self.start_transfer(now),
             _ => self.done(&[INVALID]),

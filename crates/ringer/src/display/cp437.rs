@@ -21,7 +21,8 @@ mod tests {
     #[test]
     fn the_table_has_a_place_for_every_code() {
         assert_eq!((LOW.chars().count(), HIGH.chars().count()), (32, 129));
-        let known = [(0x41, 'A'), (0x80, 'Ç'), (0xb3, '│'), (0xc4, '─'), (0xdb, '█'), (0xe1, 'ß'), (0xfe, '■')];
+        let known =
+            [(0x41, 'A'), (0x80, 'Ç'), (0xb3, '│'), (0xc4, '─'), (0xdb, '█'), (0xe1, 'ß'), (0xfe, '■')];
         for (code, c) in known {
             assert_eq!(character(code), c);
         }
