@@ -20,15 +20,37 @@ pub enum Clock {
     },
     /// From the host.
     Host {
-        /// Power-on.
+        /// Power-on, or when a snapshot was loaded.
         start: Instant,
+        /// Time that had passed before.
+        before: Nanos,
     },
 }
 
 impl Clock {
     /// A clock at 0.
     pub fn new(deterministic: bool) -> Clock {
-        if deterministic { Clock::Deterministic { idle: 0 } } else { Clock::Host { start: Instant::now() } }
+        if deterministic {
+            Clock::Deterministic { idle: 0 }
+        } else {
+            Clock::Host { start: Instant::now(), before: 0 }
+        }
+    }
+
+    /// What a snapshot keeps: idle time, or the time that has passed.
+    pub(crate) fn saved(&self) -> Nanos {
+        match self {
+            Clock::Deterministic { idle } => *idle,
+            Clock::Host { .. } => self.now(0),
+        }
+    }
+
+    /// Goes on from a saved time.
+    pub(crate) fn restore(&mut self, saved: Nanos) {
+        match self {
+            Clock::Deterministic { idle } => *idle = saved,
+            Clock::Host { start, before } => (*start, *before) = (Instant::now(), saved),
+        }
     }
 
     /// Whether the same run has the same times.
@@ -41,7 +63,7 @@ impl Clock {
     pub fn now(&self, retired: u64) -> Nanos {
         match self {
             Clock::Deterministic { idle } => idle + retired * NANOS_PER_INSTRUCTION,
-            Clock::Host { start } => start.elapsed().as_nanos() as u64,
+            Clock::Host { start, before } => before + start.elapsed().as_nanos() as u64,
         }
     }
 

@@ -232,6 +232,13 @@ impl Machine {
         self.synchronise();
     }
 
+    /// Zeroes all memory, for a saved one to be put in.
+    pub(crate) fn clear_memory(&mut self) {
+        if let Ok(mem) = pc_memory::memory(self.config.memory) {
+            self.mem = mem;
+        }
+    }
+
     fn reset_cpu(&mut self) {
         let retired = self.cpu.retired;
         self.cpu = State::new(self.config.model);

@@ -1,5 +1,6 @@
 //! The board: an i440FX/PIIX3-class PC, its devices wired to one interrupt controller.
 
+use crate::Firmware;
 use crate::clock::{Clock, time_stamp};
 use crate::pc_memory::{BusMaster, VIDEO, Video};
 use dev::Nanos;
@@ -72,6 +73,8 @@ pub struct Pc {
     pub(crate) ide: Ide,
     pub(crate) fw_cfg: FwCfg,
     pub(crate) ferr: bool,
+    /// The firmware, without its image, which is in the flash.
+    pub(crate) firmware: Firmware,
     /// Bytes of BIOS in the flash; 0: there is none.
     pub(crate) flash: u32,
     /// Where the linear frame buffer is mapped.
@@ -106,6 +109,7 @@ impl Pc {
             ide: Ide::new(),
             fw_cfg: FwCfg::new(),
             ferr: false,
+            firmware: Firmware::default(),
             flash: 0,
             frame_buffer: None,
             pam: [None; 13],
@@ -132,6 +136,7 @@ impl Pc {
         new.rtc.reset();
         new.debug = std::mem::take(&mut self.debug);
         new.flash = self.flash;
+        new.firmware = std::mem::take(&mut self.firmware);
         new.frame_buffer = self.frame_buffer;
         new.take_media(self);
         std::mem::swap(&mut new.fw_cfg, &mut self.fw_cfg);

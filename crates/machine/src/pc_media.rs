@@ -2,7 +2,8 @@
 
 use crate::Pc;
 use dev::Block;
-use dev::ide::{Drive, Identity};
+use dev::floppy::FloppyState;
+use dev::ide::{Drive, IdeState, Identity};
 
 impl Pc {
     /// Puts a medium into a floppy drive (0 or 1).
@@ -68,6 +69,57 @@ impl Pc {
         // coprocessor, and the keyboard and display that are always there
         self.rtc.set_cmos(0x14, 0x06 | floppies);
         self.rtc.update_checksum();
+    }
+
+    /// Every medium with the name of its place in snapshots.
+    fn media(&mut self) -> Vec<(&'static str, &mut Box<dyn Block>)> {
+        const FLOPPIES: [&str; 2] = ["floppy0", "floppy1"];
+        const PLACES: [&str; 4] = ["ide0", "ide1", "ide2", "ide3"];
+        let floppies = self.floppy.media().map(|(n, m)| (FLOPPIES[n & 1], m));
+        let drives = self.ide.media().map(|(c, s, m)| (PLACES[(2 * c + s) & 3], m));
+        floppies.chain(drives).collect()
+    }
+
+    /// What is in each place: whether a CD-ROM drive, and how many sectors.
+    pub(crate) fn media_sizes(&self) -> Vec<Option<(bool, u64)>> {
+        let floppies = (0..2).map(|n| self.floppy.capacity(n).map(|c| (false, c)));
+        let drives = (0..4).map(|p| self.ide.capacity(p / 2, p % 2));
+        floppies.chain(drives).collect()
+    }
+
+    /// What was written to media that live in this process alone.
+    pub(crate) fn private_writes(&mut self) -> Vec<(&'static str, Vec<u8>)> {
+        let writes = |(name, m): (&'static str, &mut Box<dyn Block>)| Some((name, m.private_writes()?));
+        self.media().into_iter().filter_map(writes).collect()
+    }
+
+    /// Puts private writes back, in parts by name; `Err` names one for which there is no medium.
+    pub(crate) fn set_private_writes(&mut self, parts: &[(String, Vec<u8>)]) -> Result<(), String> {
+        let known: Vec<&str> = self.media().into_iter().map(|(name, _)| name).collect();
+        if let Some((name, _)) = parts.iter().find(|(n, _)| !known.contains(&n.as_str())) {
+            return Err(name.clone());
+        }
+        for (name, medium) in self.media() {
+            let own = parts.iter().filter(|(n, _)| n == name).flat_map(|(_, b)| b).copied();
+            let bytes: Vec<u8> = own.collect();
+            if medium.private_writes().is_some() && !medium.set_private_writes(&bytes) {
+                return Err(name.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The state of the drives, to be put back by [`Pc::take_back`].
+    pub(crate) fn drives(&self) -> (FloppyState, IdeState) {
+        (self.floppy.save(), self.ide.save())
+    }
+
+    /// Takes media back that were moved to another board, without a word to the guest.
+    pub(crate) fn take_back(&mut self, from: &mut Pc, (floppy, ide): &(FloppyState, IdeState)) {
+        self.take_media(from);
+        // the very drives that this state was of
+        let _ = self.floppy.restore(floppy);
+        let _ = self.ide.restore(ide);
     }
 
     /// Makes all that the guest wrote durable.

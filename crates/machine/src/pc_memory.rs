@@ -33,12 +33,26 @@ impl Pc {
         let len = firmware.bios.len() as u32;
         // the image ends where the flash ends
         mem.write_arena(mem.bank() + FLASH - len, &firmware.bios);
-        mem.open_window(Window::rom(0u32.wrapping_sub(len), len, mem.bank() + FLASH - len));
+        self.remember_firmware(firmware, len, mem);
+        self.power_management_by_firmware();
+        self.map_memory(mem);
+    }
+
+    /// What of a firmware of `len` bytes lasts beyond a reset.
+    pub(crate) fn remember_firmware(&mut self, firmware: &Firmware, len: u32, mem: &mut Memory) {
         self.flash = len;
         self.fw_cfg = firmware.describe(mem.len());
-        self.power_management_by_firmware();
+        self.firmware = Firmware { bios: Vec::new(), ..firmware.clone() };
+        mem.open_window(Window::rom(0u32.wrapping_sub(len), len, mem.bank() + FLASH - len));
         mem.set_kind(SHADOWED, SHADOWED_LEN, PageKind::Mmio);
+    }
+
+    /// Maps everything anew, and draws the lines, after state was put back.
+    pub(crate) fn after_restore(&mut self, mem: &mut Memory) {
+        self.pam = [None; 13];
         self.map_memory(mem);
+        // the PIC's inputs were saved with it
+        self.requests.replan = true;
     }
 
     /// Lets the address space show what the chipset's registers say, after they were written.

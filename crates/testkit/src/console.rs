@@ -1,7 +1,7 @@
 //! A machine whose serial console and screen a test drives.
 
 use cpu::CpuModel;
-use machine::{Config, Exit, Image, Machine};
+use machine::{Config, Exit, Image, Machine, Typist};
 use std::time::{Duration, Instant};
 
 /// Instructions between looks at what the guest has sent.
@@ -15,6 +15,7 @@ pub struct Console {
     pub output: Vec<u8>,
     /// Sent to the guest and not yet taken.
     waiting: Vec<u8>,
+    typist: Typist,
     /// Output up to here has been waited for.
     seen: usize,
     until: Instant,
@@ -31,8 +32,14 @@ impl Console {
         let engine = Box::new(interp::Interpreter::default());
         let mut machine = Machine::new(config, engine).map_err(|e| e.to_string())?;
         machine.boot(image).map_err(|e| e.to_string())?;
+        Ok(Console::over(machine, limit))
+    }
+
+    /// A console over a machine that is ready to run.
+    pub fn over(machine: Machine, limit: Duration) -> Console {
         let until = Instant::now() + limit;
-        Ok(Console { machine, output: Vec::new(), waiting: Vec::new(), seen: 0, until })
+        let typist = Typist::default();
+        Console { machine, output: Vec::new(), waiting: Vec::new(), typist, seen: 0, until }
     }
 
     /// Runs a little, at most to `limit` instructions in all, and moves bytes both ways. Some: the
@@ -45,6 +52,7 @@ impl Console {
             let taken = self.machine.serial_input(0, &self.waiting);
             self.waiting.drain(..taken);
         }
+        self.typist.pump(&mut self.machine);
         match exit {
             Exit::Slice | Exit::Limit => None,
             Exit::Idle(time) => {
@@ -90,6 +98,24 @@ impl Console {
     /// It ends first, or takes too long.
     pub fn wait_for_screen(&mut self, text: &str) -> Result<(), String> {
         self.run_until(&format!("{text:?} on the screen"), |c| c.screen().contains(text))
+    }
+
+    /// Runs until the rows of the text screen are as wanted, everything having been typed.
+    ///
+    /// # Errors
+    /// It ends first, or takes too long.
+    pub fn wait_for_screen_where(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
+        self.run_until(what, |c| c.typist.is_idle() && wanted(&c.screen()))
+    }
+
+    /// Types on the keyboard.
+    pub fn keys(&mut self, text: &str) {
+        self.typist.text(text);
+    }
+
+    /// Whether the keyboard has taken all that was typed.
+    pub fn keys_typed(&self) -> bool {
+        self.typist.is_idle()
     }
 
     /// Runs until the machine ends by itself.

@@ -1,5 +1,6 @@
 //! Oracles and differential runners.
 
+pub mod bios;
 pub mod console;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod differ;

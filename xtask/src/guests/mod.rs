@@ -2,6 +2,7 @@
 
 mod apt;
 mod archive;
+mod media;
 
 use anyhow::Context;
 use apt::{Apt, empty};
@@ -27,6 +28,26 @@ pub mod file {
     pub const PROGRAMS: &str = "programs/initrd";
     /// The same programs, unpacked.
     pub const ROOT: &str = "programs/root";
+    /// SeaBIOS.
+    pub const BIOS: &str = "firmware/bios-256k.bin";
+    /// SeaBIOS's video BIOS.
+    pub const VIDEO_BIOS: &str = "firmware/vgabios-stdvga.bin";
+    /// memtest86+ 6.10, a CD.
+    pub const MEMTEST: &str = "media/memtest.iso";
+    /// GRUB's rescue CD and floppy.
+    pub const GRUB_CD: &str = "media/grub.iso";
+    /// See [`GRUB_CD`].
+    pub const GRUB_FLOPPY: &str = "media/grub.img";
+    /// iPXE, a CD.
+    pub const IPXE: &str = "media/ipxe.iso";
+    /// A CD with isolinux, HDT and memdisk.
+    pub const ISOLINUX: &str = "isolinux/isolinux.iso";
+    /// The Debian installer's kernel.
+    pub const INSTALLER: &str = "installer/linux";
+    /// The Debian installer's initramfs.
+    pub const INSTALLER_INITRD: &str = "installer/initrd.gz";
+    /// A disk with Debian and systemd; root's password is `ringer`.
+    pub const DISK: &str = "disk/disk.img";
 }
 
 /// Programs with few libraries.
@@ -63,7 +84,7 @@ struct Step {
     make: fn(&Apt, &Path) -> anyhow::Result<()>,
 }
 
-fn steps() -> [Step; 3] {
+fn steps() -> [Step; 8] {
     [
         Step {
             name: "debian",
@@ -83,12 +104,44 @@ fn steps() -> [Step; 3] {
             files: &[file::PROGRAMS, file::ROOT],
             make: programs,
         },
+        Step {
+            name: "firmware",
+            recipe: "1".to_owned(),
+            files: &[file::BIOS, file::VIDEO_BIOS],
+            make: media::firmware,
+        },
+        Step {
+            name: "media",
+            recipe: "1".to_owned(),
+            files: &[file::MEMTEST, file::GRUB_CD, file::GRUB_FLOPPY, file::IPXE],
+            make: media::ready,
+        },
+        Step {
+            name: "isolinux",
+            recipe: format!("1 {}", freedos().is_some()),
+            files: &[file::ISOLINUX],
+            make: media::isolinux,
+        },
+        Step {
+            name: "installer",
+            recipe: "1".to_owned(),
+            files: &[file::INSTALLER, file::INSTALLER_INITRD],
+            make: media::installer,
+        },
+        Step { name: "disk", recipe: format!("1 {}", media::DISK), files: &[file::DISK], make: media::disk },
     ]
 }
 
 impl Step {
     fn stamp(&self, cache: &Path) -> PathBuf {
         cache.join(self.name).join("stamp")
+    }
+
+    fn prepare(&self, apt: &Apt, cache: &Path) -> anyhow::Result<()> {
+        let place = cache.join(self.name);
+        empty(&place)?;
+        (self.make)(apt, &place).with_context(|| format!("the guest {}", self.name))?;
+        Ok(fs::write(self.stamp(cache), &self.recipe)?)
     }
 
     fn is_done(&self, cache: &Path) -> bool {
@@ -111,14 +164,31 @@ pub fn prepare() -> anyhow::Result<()> {
         return Ok(());
     }
     let apt = Apt::new(&cache)?;
+    let mut first = Ok(());
     for step in missing {
-        let place = cache.join(step.name);
-        empty(&place)?;
-        (step.make)(&apt, &place).with_context(|| format!("the guest {}", step.name))?;
-        fs::write(step.stamp(&cache), &step.recipe)?;
-        println!("guests: {} prepared in {}", step.name, place.display());
+        let done = step.prepare(&apt, &cache);
+        match (&done, &first) {
+            (Ok(()), _) => println!("guests: {} prepared in {}", step.name, cache.display()),
+            (Err(e), Err(_)) => println!("guests: {} is missing: {e:#}", step.name),
+            (Err(_), Ok(())) => first = done,
+        }
     }
-    Ok(())
+    first
+}
+
+/// A FreeDOS floppy of 1.44 MB: `RINGER_FREEDOS`, or beside the workspace. No package has one.
+pub fn freedos() -> Option<PathBuf> {
+    beside("RINGER_FREEDOS", "freedos-1440.img")
+}
+
+/// A BootE Linux floppy: `RINGER_BOOTE`, or beside the workspace.
+pub fn boote() -> Option<PathBuf> {
+    beside("RINGER_BOOTE", "boote-linux-2.4.20.img")
+}
+
+fn beside(variable: &str, name: &str) -> Option<PathBuf> {
+    let there = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/guests").join(name);
+    Some(std::env::var_os(variable).map_or_else(there, PathBuf::from)).filter(|p| p.is_file())
 }
 
 /// The one file in `directory` whose name starts so, moved to `to`.

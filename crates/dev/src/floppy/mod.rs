@@ -128,6 +128,17 @@ impl Floppy {
         self.drives[drive & 1].eject()
     }
 
+    /// Every medium with its drive's number.
+    pub fn media(&mut self) -> impl Iterator<Item = (usize, &mut Box<dyn Block>)> {
+        self.drives.iter_mut().enumerate().filter_map(|(n, d)| Some((n, d.medium.as_mut()?)))
+    }
+
+    /// Sectors of a drive's medium, 0 without one; `None` if there is no drive.
+    pub fn capacity(&self, drive: usize) -> Option<u64> {
+        let d = &self.drives[drive & 1];
+        d.present.then_some(d.capacity)
+    }
+
     /// Puts an empty drive in.
     pub fn add_drive(&mut self, drive: usize) {
         let d = &mut self.drives[drive & 1];

@@ -164,6 +164,11 @@ impl Ide {
         })
     }
 
+    /// Whether a drive is a CD-ROM drive, and its medium's sectors, 0 without one.
+    pub fn capacity(&self, channel: usize, slot: usize) -> Option<(bool, u64)> {
+        self.channels[channel & 1].drives[slot & 1].as_ref().map(|d| (d.cdrom, d.capacity))
+    }
+
     /// Makes everything written durable; errors are the back ends' to report.
     pub fn flush(&mut self) {
         self.media().for_each(|(_, _, m)| drop(m.flush()));

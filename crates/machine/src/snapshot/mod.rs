@@ -1,6 +1,264 @@
-//! The whole machine in a file.
+//! The whole machine in a file: configuration, CPU, memory, clock, devices, and what drives hold.
+//!
+//! What is not there is what no guest can see: shadows, translations, counters. Media that keep
+//! their writes by themselves (image files) are named by their size; whoever loads a snapshot
+//! brings the same ones.
 
 mod container;
 mod cpu;
+mod file;
+
+use crate::pc_memory::BANK;
+use crate::pc_state::{self, PartError};
+use crate::{BootDevice, Config, Firmware, Machine, Pc};
+use ::cpu::{CpuModel, Engine};
+use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
 
 pub use container::{Reader, Section, SnapshotError, Writer};
+pub use file::write_atomically;
+
+/// Bytes of memory in a section.
+const CHUNK: usize = 16 << 20;
+
+/// What the machine is made of, version 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct MachineV1 {
+    memory: u64,
+    model: String,
+    deterministic: bool,
+    epoch: i64,
+    /// Virtual time: with deterministic time what idling added, else what has passed.
+    clock: u64,
+    /// Bytes of BIOS; 0: no firmware.
+    bios: u32,
+    video: Option<Vec<u8>>,
+    order: Vec<u8>,
+    /// Sectors of the media by place: two floppies, then four IDE places; `None` is no drive.
+    media: Vec<Option<(bool, u64)>>,
+}
+
+fn unusable(section: &str, why: impl std::fmt::Display) -> SnapshotError {
+    SnapshotError::Unusable { section: section.to_owned(), why: why.to_string() }
+}
+
+fn decode<'a, T: Deserialize<'a>>(s: &'a Section) -> Result<T, SnapshotError> {
+    pc_state::decode(s.version, &s.bytes).map_err(|e| part_error(&s.name, e))
+}
+
+fn part_error(name: &str, e: PartError) -> SnapshotError {
+    match e {
+        PartError::Newer { found, known } => SnapshotError::Newer {
+            what: format!("its section {name:?}"),
+            found: found.into(),
+            known: known.into(),
+        },
+        other => unusable(name, other),
+    }
+}
+
+impl Machine {
+    /// Writes the whole machine. Media are flushed first.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn save<W: Write>(&mut self, out: W) -> Result<W, SnapshotError> {
+        self.vmm.board.flush_media();
+        let mut w = Writer::new(out)?;
+        let machine = pc_state::encode("machine", &self.describe_machine());
+        let cpu = pc_state::encode("cpu", &cpu::CpuV1::of(&self.cpu));
+        for part in [machine, cpu].into_iter().chain(self.vmm.board.parts()) {
+            w.section(part.name, part.version, &part.bytes)?;
+        }
+        for (name, bytes) in self.vmm.board.private_writes() {
+            for (n, chunk) in bytes.chunks(CHUNK).enumerate() {
+                w.section(&format!("{name}.{n}"), 1, chunk)?;
+            }
+        }
+        self.save_memory(&mut w)?;
+        w.finish()
+    }
+
+    fn describe_machine(&mut self) -> MachineV1 {
+        let order = |d: &BootDevice| match d {
+            BootDevice::Floppy => b'a',
+            BootDevice::Disk => b'c',
+            BootDevice::Cdrom => b'd',
+        };
+        let board = &mut self.vmm.board;
+        MachineV1 {
+            memory: self.config.memory,
+            model: self.config.model.name().to_owned(),
+            deterministic: self.config.deterministic,
+            epoch: self.config.epoch,
+            clock: board.clock.saved(),
+            bios: board.flash,
+            video: board.firmware.video.clone(),
+            order: board.firmware.order.iter().map(order).collect(),
+            media: board.media_sizes(),
+        }
+    }
+
+    /// Memory in chunks; those that are all zeroes are left out.
+    fn save_memory<W: Write>(&mut self, w: &mut Writer<W>) -> Result<(), SnapshotError> {
+        let all = self.mem.len() + u64::from(BANK);
+        let mut chunk = Vec::new();
+        for at in (0..all).step_by(CHUNK) {
+            chunk.resize(CHUNK.min((all - at) as usize), 0);
+            self.mem.read_arena(at as u32, &mut chunk);
+            if chunk.iter().any(|&b| b != 0) {
+                w.section(&format!("memory.{}", at / CHUNK as u64), 1, &chunk)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A machine as it was saved, with the media that `media` puts into the drives of its board.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]: the file is damaged, from a later program, or of a machine with other
+    /// media.
+    pub fn load<R: Read>(
+        input: R,
+        engine: Box<dyn Engine + Send>,
+        media: impl FnOnce(&mut Pc),
+    ) -> Result<Machine, SnapshotError> {
+        let mut reader = Reader::new(input)?;
+        let saved = Machine::first(&mut reader)?;
+        let mut machine = saved.make(engine)?;
+        media(&mut machine.vmm.board);
+        let found = machine.vmm.board.media_sizes();
+        if found != saved.media {
+            return Err(SnapshotError::Media(differences(&saved.media, &found)));
+        }
+        machine.restore(&mut reader, &saved)?;
+        Ok(machine)
+    }
+
+    /// Replaces this machine by a saved one; the media stay in their drives. After an error
+    /// everything is as it was.
+    ///
+    /// # Errors
+    /// As for [`Machine::load`].
+    pub fn load_in_place<R: Read>(
+        &mut self,
+        input: R,
+        engine: Box<dyn Engine + Send>,
+    ) -> Result<(), SnapshotError> {
+        // the new machine first, without media; then these move over, and back if that fails
+        let mut reader = Reader::new(input)?;
+        let saved = Machine::first(&mut reader)?;
+        let found = self.vmm.board.media_sizes();
+        if found != saved.media {
+            return Err(SnapshotError::Media(differences(&saved.media, &found)));
+        }
+        let mut machine = saved.make(engine)?;
+        let (private, drives) = (self.vmm.board.private_writes(), self.vmm.board.drives());
+        machine.vmm.board.take_media(&mut self.vmm.board);
+        if let Err(e) = machine.restore(&mut reader, &saved) {
+            self.vmm.board.take_back(&mut machine.vmm.board, &drives);
+            let named: Vec<_> = private.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+            // they were these media's own a moment ago
+            let _ = self.vmm.board.set_private_writes(&named);
+            return Err(e);
+        }
+        *self = machine;
+        Ok(())
+    }
+
+    fn first<R: Read>(reader: &mut Reader<R>) -> Result<MachineV1, SnapshotError> {
+        match reader.next_section()? {
+            Some(s) if s.name == "machine" => decode(&s),
+            _ => Err(SnapshotError::Missing("machine")),
+        }
+    }
+
+    fn restore<R: Read>(&mut self, reader: &mut Reader<R>, saved: &MachineV1) -> Result<(), SnapshotError> {
+        let mut missing: Vec<&'static str> = ["cpu"].iter().chain(Pc::PARTS).copied().collect();
+        let mut private: Vec<(String, Vec<u8>)> = Vec::new();
+        while let Some(s) = reader.next_section()? {
+            missing.retain(|name| *name != s.name);
+            if s.name == "cpu" {
+                let cpu: cpu::CpuV1 = decode(&s)?;
+                self.cpu = cpu.thaw(self.config.model).map_err(|field| unusable("cpu", field))?;
+            } else if let Some((name, number)) = s.name.split_once('.') {
+                let number: usize = number.parse().map_err(|_| SnapshotError::Unknown(s.name.clone()))?;
+                match name {
+                    "memory" => self.restore_memory(number, &s.bytes)?,
+                    _ => private.push((name.to_owned(), s.bytes)),
+                }
+            } else if !self.restore_part(&s)? {
+                return Err(SnapshotError::Unknown(s.name));
+            }
+        }
+        if let Some(name) = missing.first() {
+            return Err(SnapshotError::Missing(name));
+        }
+        self.vmm.board.set_private_writes(&private).map_err(SnapshotError::Unknown)?;
+        self.vmm.board.clock.restore(saved.clock);
+        self.vmm.board.after_restore(&mut self.mem);
+        self.synchronise();
+        Ok(())
+    }
+
+    fn restore_part(&mut self, s: &Section) -> Result<bool, SnapshotError> {
+        self.vmm.board.restore_part(&s.name, s.version, &s.bytes).map_err(|e| part_error(&s.name, e))
+    }
+
+    fn restore_memory(&mut self, number: usize, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let all = self.mem.len() + u64::from(BANK);
+        let at = number as u64 * CHUNK as u64;
+        if at + bytes.len() as u64 > all {
+            return Err(unusable("memory", "it is larger than the machine's memory"));
+        }
+        // pages of zeroes are there already, and cost nothing so
+        for (n, page) in bytes.chunks(4096).enumerate() {
+            if page.iter().any(|&b| b != 0) {
+                self.mem.write_arena((at as usize + n * 4096) as u32, page);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MachineV1 {
+    /// An empty machine of this make.
+    fn make(&self, engine: Box<dyn Engine + Send>) -> Result<Machine, SnapshotError> {
+        let model = CpuModel::from_name(&self.model)
+            .ok_or_else(|| unusable("machine", format!("there is no CPU {:?}", self.model)))?;
+        if self.bios as usize > Firmware::MOST_BIOS || self.media.len() != 6 {
+            return Err(unusable("machine", "its numbers are out of range"));
+        }
+        let config =
+            Config { memory: self.memory, model, deterministic: self.deterministic, epoch: self.epoch };
+        let mut machine = Machine::new(config, engine).map_err(|e| unusable("machine", e))?;
+        machine.clear_memory();
+        let device = |b: &u8| match b {
+            b'a' => BootDevice::Floppy,
+            b'c' => BootDevice::Disk,
+            _ => BootDevice::Cdrom,
+        };
+        let order = self.order.iter().take(8).map(device).collect();
+        let firmware = Firmware { bios: Vec::new(), video: self.video.clone(), order };
+        if self.bios > 0 {
+            machine.vmm.board.remember_firmware(&firmware, self.bios, &mut machine.mem);
+        }
+        Ok(machine)
+    }
+}
+
+/// How the drives differ, in words.
+fn differences(saved: &[Option<(bool, u64)>], found: &[Option<(bool, u64)>]) -> String {
+    const PLACES: [&str; 6] =
+        ["floppy drive 1", "floppy drive 2", "IDE place 1", "IDE place 2", "IDE place 3", "IDE place 4"];
+    let name = |m: &Option<(bool, u64)>| match m {
+        None => "nothing".to_owned(),
+        Some((true, 0)) => "an empty CD-ROM drive".to_owned(),
+        Some((true, n)) => format!("a CD of {n} sectors"),
+        Some((false, n)) => format!("a medium of {n} sectors"),
+    };
+    let pairs = PLACES.iter().zip(saved.iter().zip(found)).filter(|(_, (a, b))| a != b);
+    let parts: Vec<String> =
+        pairs.map(|(p, (a, b))| format!("{p} had {}, and has {}", name(a), name(b))).collect();
+    parts.join("; ")
+}
