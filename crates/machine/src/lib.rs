@@ -7,6 +7,7 @@ mod clock;
 mod describe;
 mod firmware;
 mod hash;
+mod monitor;
 mod pc;
 mod pc_media;
 mod pc_memory;
@@ -264,6 +265,16 @@ impl Machine {
     /// What a text mode shows; `None` in a graphics mode.
     pub fn text(&mut self) -> Option<Text> {
         self.vmm.board.text(&mut self.mem)
+    }
+
+    /// Copies physical memory out; what is no memory reads as ones.
+    pub fn read_physical(&self, at: u64, out: &mut [u8]) {
+        self.mem.read_physical(at, out);
+    }
+
+    /// Presses ACPI's power button.
+    pub fn power_button(&mut self) {
+        self.vmm.board.power_button();
     }
 
     /// The picture on the screen.

@@ -13,10 +13,17 @@ const MOST: usize = 16 << 10;
 /// A key pressed or released.
 pub type Stroke = (Key, bool);
 
+/// What comes next.
+#[derive(Debug, Clone, Copy)]
+enum Wait {
+    Stroke(Stroke),
+    Pause(Nanos),
+}
+
 /// The strokes that wait.
 #[derive(Debug, Default)]
 pub struct Typist {
-    waiting: VecDeque<Stroke>,
+    waiting: VecDeque<Wait>,
     next: Nanos,
 }
 
@@ -24,7 +31,14 @@ impl Typist {
     /// Presses or releases a key.
     pub fn stroke(&mut self, key: Key, down: bool) {
         if self.waiting.len() < MOST {
-            self.waiting.push_back((key, down));
+            self.waiting.push_back(Wait::Stroke((key, down)));
+        }
+    }
+
+    /// Lets time pass before the next stroke.
+    pub fn pause(&mut self, time: Nanos) {
+        if self.waiting.len() < MOST {
+            self.waiting.push_back(Wait::Pause(time));
         }
     }
 
@@ -50,13 +64,18 @@ impl Typist {
 
     /// Gives the machine what its keyboard takes by now.
     pub fn pump(&mut self, machine: &mut Machine) {
-        while let Some(&(key, down)) = self.waiting.front() {
+        while let Some(&next) = self.waiting.front() {
             let now = machine.now();
-            if now < self.next || !machine.key(key, down) {
+            if now < self.next {
                 return;
             }
+            let time = match next {
+                Wait::Pause(time) => time,
+                Wait::Stroke((key, down)) if machine.key(key, down) => PACE,
+                Wait::Stroke(_) => return,
+            };
             self.waiting.pop_front();
-            self.next = now + PACE;
+            self.next = now + time;
         }
     }
 }

@@ -86,6 +86,13 @@ fn parse_shot(text: &str) -> Result<Shot, String> {
     Ok(Shot { at, file: file.into() })
 }
 
+fn parse_qmp(text: &str) -> Result<PathBuf, String> {
+    match text.strip_prefix("unix:") {
+        Some(path) if !path.is_empty() => Ok(path.into()),
+        _ => Err("expected unix:PATH".to_owned()),
+    }
+}
+
 fn parse_boot(text: &str) -> Result<String, String> {
     let known = !text.is_empty() && text.chars().all(|c| matches!(c, 'a' | 'c' | 'd'));
     if known { Ok(text.to_owned()) } else { Err("expected letters out of a, c and d".to_owned()) }
@@ -170,6 +177,12 @@ pub(crate) struct Run {
     /// Save the screen as a PNG after so many seconds of the guest's time
     #[arg(long, value_name = "SECONDS:FILE.png", value_parser = parse_shot)]
     pub(crate) screenshot_at: Vec<Shot>,
+    /// Be controlled over the QEMU Machine Protocol: unix:PATH
+    #[arg(long, value_name = "unix:PATH", value_parser = parse_qmp)]
+    pub(crate) qmp: Option<PathBuf>,
+    /// Go on from a snapshot; the images are given as when it was made
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "rom", "bios", "boot", "deterministic"])]
+    pub(crate) load: Option<PathBuf>,
     /// Time from instructions retired: the same run every time
     #[arg(long)]
     pub(crate) deterministic: bool,

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod control;
 mod display;
 mod firmware;
 mod load;
 mod media;
+mod qmp;
 mod report;
 mod run;
 mod serial;

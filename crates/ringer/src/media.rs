@@ -4,7 +4,7 @@ use crate::cli::Run;
 use anyhow::{Context, bail};
 use dev::Block;
 use disk::{Access, Complaints, Medium, Overlay, RawImage};
-use machine::{BootDevice, Machine};
+use machine::{BootDevice, Pc};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -73,27 +73,22 @@ impl Media {
     }
 
     /// Opens the images and puts them into the machine's drives.
-    pub(crate) fn insert(
-        &self,
-        run: &Run,
-        machine: &mut Machine,
-        complaints: &Complaints,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn insert(&self, run: &Run, board: &mut Pc, complaints: &Complaints) -> anyhow::Result<()> {
         if self.floppies.len() > 2 {
             bail!("there are two floppy drives, and {} images", self.floppies.len());
         }
         for (drive, path) in self.floppies.iter().enumerate() {
-            machine.board().insert_floppy(drive, open("the floppy", path, run, complaints)?);
+            board.insert_floppy(drive, open("the floppy", path, run, complaints)?);
         }
         let cdrom = self.cdrom.as_ref().map(|_| CDROM_PLACE);
         let mut places = (0..PLACES).filter(|&p| Some(p) != cdrom);
         for path in &self.disks {
             let Some(place) = places.next() else { bail!("there is room for four drives on the IDE cables") };
-            machine.board().attach_disk(place, open("the disk", path, run, complaints)?);
+            board.attach_disk(place, open("the disk", path, run, complaints)?);
         }
         let disc = self.cdrom.as_ref().map(|path| open_read_only("the CD", path, complaints)).transpose()?;
         if let Some(place) = cdrom.or_else(|| places.find(|&p| p == CDROM_PLACE)) {
-            machine.board().attach_cdrom(place, disc);
+            board.attach_cdrom(place, disc);
         }
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! A machine between the guest and the user.
 
 use crate::cli::{DisplayName, Run, Serial, Shot};
+use crate::control::{Controlled, Wishes};
 use crate::display::UserEvent;
 use crate::display::text::{Cell, Page, TextDisplay};
 use crate::media::Media;
+use crate::qmp::Qmp;
 use crate::run::{DETERMINISTIC_EPOCH, STEP};
 use crate::serial::{self, Line};
 use crate::{report, signals::Signals};
@@ -11,8 +13,10 @@ use anyhow::Context;
 use disk::Complaints;
 use interp::Interpreter;
 use machine::{Config, Exit, Image, Machine, Typist};
+use serde_json::json;
 use std::fs::File;
-use std::io::{IsTerminal, Write, stdin, stdout};
+use std::io::{BufReader, IsTerminal, Write, stdin, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -41,6 +45,11 @@ pub(crate) struct Session<'a> {
     /// When the screen was last drawn.
     drawn: Instant,
     typist: Typist,
+    qmp: Option<Qmp>,
+    /// QMP has stopped the machine.
+    paused: bool,
+    /// Mouse buttons that QMP holds down.
+    buttons: u8,
     /// Pictures still to be taken, the next one last.
     shots: Vec<Shot>,
     complaints: Complaints,
@@ -53,7 +62,15 @@ impl<'a> Session<'a> {
     pub(crate) fn new(run: &'a Run, image: Image, media: &Media) -> anyhow::Result<Session<'a>> {
         let epoch = if run.deterministic { DETERMINISTIC_EPOCH } else { now() };
         let config = Config { memory: run.memory, model: run.cpu, deterministic: run.deterministic, epoch };
-        let machine = Machine::new(config, Box::new(Interpreter::default()))?;
+        let complaints = Complaints::default();
+        let machine = match &run.load {
+            Some(path) => loaded(path, run, media, &complaints)?,
+            None => {
+                let mut machine = Machine::new(config, Box::new(Interpreter::default()))?;
+                media.insert(run, machine.board(), &complaints)?;
+                machine
+            }
+        };
         let debug = run.debug_console.as_ref().map(|path| {
             File::create(path).with_context(|| format!("the debug console's file {}", path.display()))
         });
@@ -79,13 +96,17 @@ impl<'a> Session<'a> {
             screen: None,
             drawn: Instant::now(),
             typist: Typist::default(),
+            qmp: run.qmp.as_deref().map(Qmp::listen).transpose()?,
+            paused: false,
+            buttons: 0,
             shots,
-            complaints: Complaints::default(),
+            complaints,
             signals,
             started: Instant::now(),
         };
-        media.insert(run, &mut session.machine, &session.complaints)?;
-        session.boot()?;
+        if run.load.is_none() {
+            session.boot()?;
+        }
         if text {
             session.screen = Some(TextDisplay::open()?);
         }
@@ -104,6 +125,13 @@ impl<'a> Session<'a> {
         let code = loop {
             if let Next::End(code) = self.exchange()? {
                 break code;
+            }
+            if let Next::End(code) = self.control()? {
+                break code;
+            }
+            if self.paused {
+                self.nap(NAP);
+                continue;
             }
             if let Next::End(code) = self.step()? {
                 break code;
@@ -127,12 +155,19 @@ impl<'a> Session<'a> {
         let next = match self.machine.run(step.min(limit)) {
             Exit::Slice => Next::On,
             Exit::Limit if self.machine.cpu().retired < limit => Next::On,
-            Exit::Limit | Exit::PowerOff => Next::End(ExitCode::SUCCESS),
+            Exit::PowerOff => {
+                self.event("SHUTDOWN", Some(json!({ "guest": true, "reason": "guest-shutdown" })));
+                Next::End(ExitCode::SUCCESS)
+            }
+            Exit::Limit => Next::End(ExitCode::SUCCESS),
             Exit::Idle(time) => {
-                self.line.wait(time.min(NAP));
+                self.nap(time.min(NAP));
                 Next::On
             }
-            Exit::Reset => self.reset()?,
+            Exit::Reset => {
+                self.event("RESET", Some(json!({ "guest": true, "reason": "guest-reset" })));
+                self.reset(self.run.reboot)?
+            }
             Exit::Shutdown => self.ended("the guest has shut down: a triple fault"),
             Exit::Stuck => self.ended("the guest has halted with interrupts off"),
         };
@@ -140,14 +175,52 @@ impl<'a> Session<'a> {
     }
 
     /// A PC with a BIOS starts again; a kernel that was loaded directly does so if asked to.
-    fn reset(&mut self) -> anyhow::Result<Next> {
+    fn reset(&mut self, kernel_too: bool) -> anyhow::Result<Next> {
         let firmware = matches!(self.image, Image::Firmware(_));
-        if self.run.no_reboot || !firmware && !self.run.reboot {
+        if self.run.no_reboot || !firmware && !kernel_too {
             return Ok(Next::End(ExitCode::SUCCESS));
         }
         self.machine.reset();
         if !firmware {
             self.boot()?;
+        }
+        Ok(Next::On)
+    }
+
+    fn event(&mut self, name: &str, data: Option<serde_json::Value>) {
+        if let Some(qmp) = &mut self.qmp {
+            qmp.event(name, data);
+        }
+    }
+
+    /// Sleeps, at most until somebody wants something.
+    fn nap(&mut self, time: Duration) {
+        match &mut self.qmp {
+            Some(qmp) => qmp.wait(time),
+            None => self.line.wait(time),
+        }
+    }
+
+    /// Does what QMP's clients ask for.
+    fn control(&mut self) -> anyhow::Result<Next> {
+        let Some(qmp) = &mut self.qmp else { return Ok(Next::On) };
+        let mut wishes = Wishes::default();
+        qmp.poll(&mut Controlled {
+            machine: &mut self.machine,
+            typist: &mut self.typist,
+            paused: &mut self.paused,
+            buttons: &mut self.buttons,
+            wishes: &mut wishes,
+        });
+        let told = [(wishes.stopped, "STOP"), (wishes.resumed, "RESUME"), (wishes.power_button, "POWERDOWN")];
+        told.iter().filter(|(on, _)| *on).for_each(|(_, name)| self.event(name, None));
+        if wishes.quit {
+            self.event("SHUTDOWN", Some(json!({ "guest": false, "reason": "host-qmp-quit" })));
+            return Ok(Next::End(ExitCode::SUCCESS));
+        }
+        if wishes.reset {
+            self.event("RESET", Some(json!({ "guest": false, "reason": "host-qmp-system-reset" })));
+            return self.reset(true);
         }
         Ok(Next::On)
     }
@@ -213,6 +286,18 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// The machine in a snapshot, with the images that the options name.
+fn loaded(path: &Path, run: &Run, media: &Media, complaints: &Complaints) -> anyhow::Result<Machine> {
+    let context = || format!("the snapshot {}", path.display());
+    let file = File::open(path).with_context(context)?;
+    let mut inserted = Ok(());
+    let engine = Box::new(Interpreter::default());
+    let machine =
+        Machine::load(BufReader::new(file), engine, |board| inserted = media.insert(run, board, complaints));
+    inserted?;
+    machine.with_context(context)
 }
 
 /// Whether the terminal shows the guest's screen.

@@ -13,7 +13,7 @@ pub(crate) fn memtest() -> Outcome {
     let mut c = start(&[cd(file::MEMTEST)], 64)?;
     c.wait_for_screen("Memtest86+")?;
     c.wait_for_screen("Time:  0:01:0")?;
-    contains("memtest86+", &c.screen(), "Errors: 0 ")
+    contains("memtest86+", &c.screen(), "Errors: 0\n")
 }
 
 fn grub(drive: Drive) -> Outcome {
@@ -21,7 +21,7 @@ fn grub(drive: Drive) -> Outcome {
     c.wait_for_screen("GNU GRUB  version 2.06")?;
     c.wait_for_screen("Memtest86+")?;
     c.keys("c");
-    c.wait_for_screen("grub> ")?;
+    c.wait_for_screen("\ngrub>")?;
     c.keys("echo six times seven\n");
     c.wait_for_screen("\nsix times seven")?;
     Ok(())
