@@ -267,9 +267,11 @@ impl Machine {
         self.vmm.board.text(&mut self.mem)
     }
 
-    /// Copies physical memory out; what is no memory reads as ones.
-    pub fn read_physical(&self, at: u64, out: &mut [u8]) {
+    /// Copies physical memory out, video memory as the CPU would see it; what is no memory reads as ones.
+    pub fn read_physical(&mut self, at: u64, out: &mut [u8]) {
         self.mem.read_physical(at, out);
+        let now = self.now();
+        self.vmm.board.read_video(&mut self.mem, at, out, now);
     }
 
     /// Presses ACPI's power button.

@@ -95,6 +95,15 @@ impl Pc {
         u16::try_from(at.wrapping_sub(base)).ok().filter(|&offset| base != 0 && offset < 0x1000)
     }
 
+    /// Puts what the video window shows into those of `out`, the bytes from `at` on, that lie in it.
+    pub(crate) fn read_video(&mut self, mem: &mut Memory, at: u64, out: &mut [u8], now: Nanos) {
+        let start = u64::from(VGA).max(at);
+        let end = u64::from(VGA + VGA_LEN).min(at + out.len() as u64);
+        for place in start..end {
+            out[(place - at) as usize] = self.read_memory(mem, place, now);
+        }
+    }
+
     /// Reads a byte of device memory; ones where nothing answers.
     pub(crate) fn read_memory(&mut self, mem: &mut Memory, at: u64, now: Nanos) -> u8 {
         if let Some(offset) = video_offset(at) {

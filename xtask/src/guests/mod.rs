@@ -4,6 +4,7 @@ mod apt;
 mod archive;
 mod media;
 
+use crate::command::output;
 use anyhow::Context;
 use apt::{Apt, empty};
 use archive::Archive;
@@ -48,6 +49,8 @@ pub mod file {
     pub const INSTALLER_INITRD: &str = "installer/initrd.gz";
     /// A disk with Debian and systemd; root's password is `ringer`.
     pub const DISK: &str = "disk/disk.img";
+    /// Python with PyPI's `qemu.qmp`.
+    pub const QMP_PYTHON: &str = "qmp/venv/bin/python";
 }
 
 /// Programs with few libraries.
@@ -57,6 +60,8 @@ const PROGRAMS: [&str; 10] =
 /// Those of their commands that the suite runs.
 const COMMANDS: [&str; 11] =
     ["busybox", "gzip", "bzip2", "xz", "zstd", "mawk", "lua5.4", "sqlite3", "bc", "openssl", "perl"];
+/// The client that QMP is checked with, from PyPI.
+const QMP_CLIENT: &str = "qemu.qmp==0.0.3";
 /// What else of the packages is of no use here.
 const SUPERFLUOUS: [&str; 6] =
     ["usr/share", "usr/lib/systemd", "usr/lib/i386-linux-gnu/gconv", "usr/lib/dpkg", "var", "etc"];
@@ -84,7 +89,7 @@ struct Step {
     make: fn(&Apt, &Path) -> anyhow::Result<()>,
 }
 
-fn steps() -> [Step; 8] {
+fn steps() -> [Step; 9] {
     [
         Step {
             name: "debian",
@@ -129,6 +134,7 @@ fn steps() -> [Step; 8] {
             make: media::installer,
         },
         Step { name: "disk", recipe: format!("1 {}", media::DISK), files: &[file::DISK], make: media::disk },
+        Step { name: "qmp", recipe: QMP_CLIENT.to_owned(), files: &[file::QMP_PYTHON], make: qmp },
     ]
 }
 
@@ -233,6 +239,14 @@ fn programs(apt: &Apt, place: &Path) -> anyhow::Result<()> {
     archive.tree(&root, "")?;
     archive.link("bin/sh", "busybox");
     fs::write(place.join("initrd"), archive.finish())?;
+    Ok(())
+}
+
+/// No guest, but what one is driven with.
+fn qmp(_: &Apt, place: &Path) -> anyhow::Result<()> {
+    output("python3", ["-m", "venv", "venv"], place).context("apt-get install python3-venv")?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", QMP_CLIENT];
+    output("venv/bin/python", pip, place)?;
     Ok(())
 }
 

@@ -100,25 +100,37 @@ pub(crate) fn version() -> Value {
     })
 }
 
-/// Carries a command out; its return value.
-pub(crate) fn execute(name: &str, a: &mut Arguments, c: &mut dyn Control) -> Result<Value, QmpError> {
-    match name {
-        "query-version" => Ok(version()),
-        "query-commands" => Ok(COMMANDS.iter().map(|n| json!({ "name": n })).collect()),
-        "query-status" => Ok(status(c)),
-        "query-name" => Ok(json!({ "name": "ringer" })),
-        "query-kvm" => Ok(json!({ "enabled": false, "present": false })),
-        "query-target" => Ok(json!({ "arch": "i386" })),
+/// Carries a command out; its return value. What is refused has done nothing.
+pub(crate) fn execute(name: &str, mut a: Arguments, c: &mut dyn Control) -> Result<Value, QmpError> {
+    if name == "human-monitor-command" {
+        let line = a.text("command-line")?;
+        a.end()?;
+        return human(&line, c).map(Value::from);
+    }
+    match query(name, c) {
+        Some(value) => a.end().map(|()| value),
+        None => act(name, a, c).map(|()| json!({})),
+    }
+}
+
+/// Commands that have no arguments and change nothing.
+fn query(name: &str, c: &dyn Control) -> Option<Value> {
+    Some(match name {
+        "query-version" => version(),
+        "query-commands" => COMMANDS.iter().map(|n| json!({ "name": n })).collect(),
+        "query-status" => status(c),
+        "query-name" => json!({ "name": "ringer" }),
+        "query-kvm" => json!({ "enabled": false, "present": false }),
+        "query-target" => json!({ "arch": "i386" }),
         "query-events" => {
             let names = ["POWERDOWN", "RESET", "RESUME", "SHUTDOWN", "STOP"];
-            Ok(names.iter().map(|n| json!({ "name": n })).collect())
+            names.iter().map(|n| json!({ "name": n })).collect()
         }
         "query-cpus-fast" => {
-            Ok(json!([{ "cpu-index": 0, "qom-path": "/machine/cpu[0]", "thread-id": 0, "target": "i386" }]))
+            json!([{ "cpu-index": 0, "qom-path": "/machine/cpu[0]", "thread-id": 0, "target": "i386" }])
         }
-        "human-monitor-command" => human(&a.text("command-line")?, c).map(Value::from),
-        _ => act(name, a, c).map(|()| json!({})),
-    }
+        _ => return None,
+    })
 }
 
 fn status(c: &dyn Control) -> Value {
@@ -127,22 +139,32 @@ fn status(c: &dyn Control) -> Value {
 }
 
 /// Commands that return nothing.
-fn act(name: &str, a: &mut Arguments, c: &mut dyn Control) -> Done {
+fn act(name: &str, a: Arguments, c: &mut dyn Control) -> Done {
     match name {
-        "stop" => c.set_running(false),
-        "cont" => c.set_running(true),
-        "quit" => c.quit(),
-        "system_reset" => return c.reset(),
-        "system_powerdown" => c.power_button(),
         "send-key" => return send_key(a, c),
         "input-send-event" => return send_events(a, c),
         "screendump" => return screendump(a, c),
         "pmemsave" => return save_memory(a, c),
-        "snapshot-save" => return c.save(Path::new(&a.text("filename")?)),
-        "snapshot-load" => return c.load(Path::new(&a.text("filename")?)),
+        "snapshot-save" => return c.save(Path::new(&only_file(a)?)),
+        "snapshot-load" => return c.load(Path::new(&only_file(a)?)),
+        "stop" | "cont" | "quit" | "system_reset" | "system_powerdown" => a.end()?,
         _ => return Err(QmpError::command_not_found(name)),
     }
+    match name {
+        "stop" => c.set_running(false),
+        "cont" => c.set_running(true),
+        "quit" => c.quit(),
+        "system_powerdown" => c.power_button(),
+        _ => return c.reset(),
+    }
     Ok(())
+}
+
+/// The one argument of a command that takes a file.
+fn only_file(mut a: Arguments) -> Result<String, QmpError> {
+    let name = a.text("filename")?;
+    a.end()?;
+    Ok(name)
 }
 
 /// A KeyValue: a QKeyCode, or a number.
@@ -162,10 +184,11 @@ fn key(a: &mut Arguments) -> Result<Key, QmpError> {
     }
 }
 
-fn send_key(a: &mut Arguments, c: &mut dyn Control) -> Done {
+fn send_key(mut a: Arguments, c: &mut dyn Control) -> Done {
     let list = a.list("keys")?;
     let keys = list.iter().map(|v| key(&mut Arguments::new(Some(v))?)).collect::<Result<Vec<_>, _>>()?;
     let hold = a.optional_number("hold-time")?.unwrap_or(HOLD);
+    a.end()?;
     if !(0..=MOST_HOLD).contains(&hold) {
         return Err(QmpError::generic("Parameter 'hold-time' expects a value between 0 and 60000"));
     }
@@ -173,10 +196,11 @@ fn send_key(a: &mut Arguments, c: &mut dyn Control) -> Done {
     Ok(())
 }
 
-fn send_events(a: &mut Arguments, c: &mut dyn Control) -> Done {
+fn send_events(mut a: Arguments, c: &mut dyn Control) -> Done {
     drop(a.optional_text("device")?);
     a.optional_number("head")?;
     let list = a.list("events")?;
+    a.end()?;
     let events = list.iter().map(|v| event(&mut Arguments::new(Some(v))?)).collect::<Result<Vec<_>, _>>()?;
     events.into_iter().for_each(|e| c.input(e));
     Ok(())
@@ -219,7 +243,7 @@ fn button(name: &str, down: bool) -> Result<Input, QmpError> {
     })
 }
 
-fn screendump(a: &mut Arguments, c: &mut dyn Control) -> Done {
+fn screendump(mut a: Arguments, c: &mut dyn Control) -> Done {
     let to = a.text("filename")?;
     let how = match a.optional_text("format")?.as_deref() {
         None | Some("ppm") => Picture::Ppm,
@@ -228,11 +252,13 @@ fn screendump(a: &mut Arguments, c: &mut dyn Control) -> Done {
             return Err(QmpError::generic(format!("Parameter 'format' does not accept value '{other}'")));
         }
     };
+    a.end()?;
     c.screendump(Path::new(&to), how)
 }
 
-fn save_memory(a: &mut Arguments, c: &mut dyn Control) -> Done {
+fn save_memory(mut a: Arguments, c: &mut dyn Control) -> Done {
     let (at, size, to) = (a.number("val")?, a.number("size")?, a.text("filename")?);
+    a.end()?;
     let (Ok(at), Ok(size)) = (u64::try_from(at), u64::try_from(size)) else {
         return Err(QmpError::generic("'val' and 'size' are not negative"));
     };
@@ -306,10 +332,8 @@ mod tests {
     }
 
     fn run(c: &mut Fake, name: &str, arguments: Value) -> Result<Value, String> {
-        let mut a = Arguments::new(Some(&arguments)).map_err(|e| e.to_string())?;
-        let value = execute(name, &mut a, c).map_err(|e| e.to_string())?;
-        a.end().map_err(|e| e.to_string())?;
-        Ok(value)
+        let a = Arguments::new(Some(&arguments)).map_err(|e| e.to_string())?;
+        execute(name, a, c).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -349,10 +373,13 @@ mod tests {
                 "Parameter 'data' does not accept value 'what'",
             ),
             ("system_reset", json!({}), "no"),
+            ("quit", json!({ "now": true }), "Parameter 'now' is unexpected"),
+            ("screendump", json!({ "filename": "/x", "head": 1 }), "Parameter 'head' is unexpected"),
         ];
         for (name, arguments, error) in cases {
             assert_eq!(run(&mut c, name, arguments), Err(error.to_owned()));
         }
+        assert!(!c.paused && c.log.is_empty(), "what is refused is not done");
         let all = run(&mut c, "query-commands", json!({})).expect("a list");
         for name in all.as_array().expect("a list").iter().filter_map(|v| v["name"].as_str()) {
             let known = run(&mut c, name, json!({ "none": 0 }))

@@ -6,6 +6,7 @@ use super::{Arguments, Control, QmpError, execute};
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::io::{BufReader, ErrorKind, Read, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -51,6 +52,7 @@ impl Drop for Qmp {
 impl Qmp {
     /// Listens on a Unix socket.
     pub(crate) fn listen(path: &Path) -> anyhow::Result<Qmp> {
+        remove_stale(path);
         let listener =
             UnixListener::bind(path).with_context(|| format!("the QMP socket {}", path.display()))?;
         let (send, incoming) = sync_channel(MOST_WAITING);
@@ -144,7 +146,7 @@ impl Qmp {
             Some(_) => return Err(QmpError::generic("QMP input member 'execute' must be a string")),
             None => return Err(QmpError::generic("QMP input lacks member 'execute'")),
         };
-        let mut arguments = Arguments::new(object.get("arguments"))?;
+        let arguments = Arguments::new(object.get("arguments"))?;
         let ready = self.client.as_ref().is_some_and(|c| c.ready);
         match (name, ready) {
             ("qmp_capabilities", false) => self.negotiate(),
@@ -152,11 +154,7 @@ impl Qmp {
             (_, false) => Err(QmpError::command_not_found(&format!(
                 "{name}: capabilities negotiation with 'qmp_capabilities' comes first"
             ))),
-            _ => {
-                let value = execute(name, &mut arguments, control)?;
-                arguments.end()?;
-                Ok(value)
-            }
+            _ => execute(name, arguments, control),
         }
     }
 
@@ -165,6 +163,16 @@ impl Qmp {
             client.ready = true;
         }
         Ok(json!({}))
+    }
+}
+
+/// Removes a socket that nobody listens on any more, as an emulator leaves it that was killed.
+fn remove_stale(path: &Path) {
+    let socket = std::fs::metadata(path).is_ok_and(|m| m.file_type().is_socket());
+    let refused = |e: std::io::Error| e.kind() == ErrorKind::ConnectionRefused;
+    if socket && UnixStream::connect(path).is_err_and(refused) {
+        // binding says what is wrong if this fails
+        let _ = std::fs::remove_file(path);
     }
 }
 

@@ -24,12 +24,22 @@ async def screen(qmp, path):
 
 
 async def wait_for(qmp, path, text):
-    for _ in range(600):
+    for _ in range(300):
         shown = await screen(qmp, path)
         if text in shown:
             return shown
         await asyncio.sleep(0.1)
-    raise AssertionError(f"no {text!r} on the screen:\n{shown}")
+    asks = [await qmp.execute("human-monitor-command", {"command-line": f"info {what}"}) for what in ("registers", "pic")]
+    raise AssertionError(f"no {text!r} on the screen:\n{shown}\n{asks[0]}\n{asks[1]}")
+
+
+async def prompt(qmp, path):
+    """Waits until DOS has asked for a command for a second: its batch file clears what is typed early."""
+    quiet = 0
+    while quiet < 10:
+        shown = (await wait_for(qmp, path, "A:\\>")).rstrip()
+        quiet = quiet + 1 if shown.endswith("A:\\>") else 0
+        await asyncio.sleep(0.1)
 
 
 async def type_text(qmp, text):
@@ -50,7 +60,7 @@ async def main(socket, directory):
     await refused(qmp, "no-such-command", {}, "has not been found")
     await refused(qmp, "stop", {"x": 1}, "Parameter 'x' is unexpected")
 
-    await wait_for(qmp, path, "A:\\>")
+    await prompt(qmp, path)
     await type_text(qmp, "ver\n")
     await wait_for(qmp, path, "FreeCom version 0.82")
 
@@ -96,7 +106,7 @@ async def main(socket, directory):
         reset = await events.get()
         assert reset["event"] == "RESET" and not reset["data"]["guest"], reset
         await wait_for(qmp, path, "SeaBIOS")
-        await wait_for(qmp, path, "A:\\>")
+        await prompt(qmp, path)
         await qmp.execute("system_powerdown")
         assert (await events.get())["event"] == "POWERDOWN"
         await qmp.execute("quit")

@@ -60,8 +60,8 @@ pub(crate) fn boote() -> Outcome {
     let mut c = start(&[floppy], 24)?;
     c.wait_for_screen("Please press Enter to activate this console.")?;
     c.keys("\n");
-    c.wait_for_screen_where("a shell", |s| s.trim_end().ends_with('#'))?;
-    c.keys("expr 6 '*' 7\n");
-    c.wait_for_screen("\n42")?;
+    c.wait_for_screen("[bootE Linux][~]$")?;
+    c.keys("cat /proc/version\n");
+    c.wait_for_screen("\nLinux version 2.4.20")?;
     Ok(())
 }

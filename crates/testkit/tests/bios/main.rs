@@ -18,7 +18,7 @@ use testkit::console::Console;
 use xtask::guests::{self, file};
 
 /// Host seconds after which a guest counts as hung.
-const PATIENCE: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 type Outcome = Result<(), Failed>;
 
