@@ -166,7 +166,7 @@ impl Dma {
 
     /// Whether a device's request on a channel (0-3, 5-7) would be served.
     pub fn is_ready(&self, channel: usize) -> bool {
-        let (chip, bit) = (channel / 4 & 1, 1 << (channel & 3));
+        let (chip, bit) = ((channel / 4) & 1, 1 << (channel & 3));
         let cascade = chip == 0 || self.chips[1].command & DISABLED == 0;
         cascade && self.chips[chip].command & DISABLED == 0 && self.chips[chip].mask & bit == 0
     }

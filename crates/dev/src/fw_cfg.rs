@@ -66,7 +66,7 @@ impl FwCfg {
         let at = self.offset as usize;
         let item = match self.selector {
             DIRECTORY => return self.directory().get(at).copied().unwrap_or(0),
-            s if s >= FIRST_FILE && s < 0x4000 => {
+            s if (FIRST_FILE..0x4000).contains(&s) => {
                 self.files.get(usize::from(s - FIRST_FILE)).map(|(_, bytes)| bytes)
             }
             s => self.items.iter().find(|(n, _)| *n == s).map(|(_, bytes)| bytes),

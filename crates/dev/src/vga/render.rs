@@ -171,9 +171,9 @@ impl Vga {
     fn text_line(&self, line: &Line, memory: &[u8], colours: &[u32; 16], now: Nanos, out: &mut [u32]) {
         let (dots, wide) = (self.dots(), self.dot_width());
         let blinks = self.attr[0x10] & 8 != 0;
-        let dark = now / (2 * CURSOR_TIME) % 2 != 0;
+        let dark = !(now / (2 * CURSOR_TIME)).is_multiple_of(2);
         for (column, cell_out) in out.chunks_mut(dots * wide).enumerate() {
-            let counter = line.counter + column & 0xffff;
+            let counter = (line.counter + column) & 0xffff;
             let cell = self.cell(counter, memory);
             let mut ink = cell.attribute & 15;
             let mut paper = cell.attribute >> 4;
@@ -210,7 +210,7 @@ impl Vga {
 
     fn cursor_covers(&self, counter: usize, line: usize, now: Nanos) -> bool {
         let (first, last) = (usize::from(self.crtc[0x0a] & 0x1f), usize::from(self.crtc[0x0b] & 0x1f));
-        let on = self.crtc[0x0a] & 0x20 == 0 && now / CURSOR_TIME % 2 == 0;
+        let on = self.crtc[0x0a] & 0x20 == 0 && (now / CURSOR_TIME).is_multiple_of(2);
         on && counter == self.crtc_word(0x0e) && (first..=last).contains(&line)
     }
 
