@@ -50,6 +50,12 @@ pub trait Block: Send {
         None
     }
 
+    /// A number that is another one after somebody has written the medium where it lies; `None`: nobody else
+    /// can reach it.
+    fn stamp(&self) -> Option<u64> {
+        None
+    }
+
     /// Puts [`Block::private_writes`] back; `false` if they do not fit.
     fn set_private_writes(&mut self, _saved: &[u8]) -> bool {
         false

@@ -51,6 +51,9 @@ impl Block for Overlay {
     fn flush(&mut self) -> Result<(), BlockError> {
         Ok(())
     }
+    fn stamp(&self) -> Option<u64> {
+        self.base.stamp()
+    }
     fn private_writes(&self) -> Option<Vec<u8>> {
         let parts = self
             .written

@@ -148,6 +148,11 @@ impl Block for RawImage {
         }
         Ok(())
     }
+    /// The file's time of modification, in nanoseconds since 1970.
+    fn stamp(&self) -> Option<u64> {
+        let modified = self.file.metadata().and_then(|m| m.modified()).ok()?;
+        modified.duration_since(std::time::UNIX_EPOCH).ok().map(|d| d.as_nanos() as u64)
+    }
 }
 
 impl Drop for RawImage {

@@ -285,6 +285,11 @@ impl Machine {
         self.vmm.board.frame(&mut self.mem, now)
     }
 
+    /// A BIOS starts the machine again after a reset.
+    pub fn has_firmware(&self) -> bool {
+        self.vmm.board.flash > 0
+    }
+
     /// The present virtual time.
     pub fn now(&self) -> Nanos {
         self.vmm.board.now(self.cpu.retired)

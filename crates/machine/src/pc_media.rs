@@ -87,6 +87,14 @@ impl Pc {
         floppies.chain(drives).collect()
     }
 
+    /// When each medium was last written where it lies, by place as in [`Pc::media_sizes`].
+    pub(crate) fn media_stamps(&mut self) -> Vec<Option<u64>> {
+        const PLACES: [&str; 6] = ["floppy0", "floppy1", "ide0", "ide1", "ide2", "ide3"];
+        let media = self.media();
+        let stamp = |place| media.iter().find(|(name, _)| *name == place).and_then(|(_, m)| m.stamp());
+        PLACES.iter().map(|place| stamp(*place)).collect()
+    }
+
     /// What was written to media that live in this process alone.
     pub(crate) fn private_writes(&mut self) -> Vec<(&'static str, Vec<u8>)> {
         let writes = |(name, m): (&'static str, &mut Box<dyn Block>)| Some((name, m.private_writes()?));

@@ -29,6 +29,9 @@ pub(crate) fn read(what: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// The image that the options name; `None` where they name none.
 pub(crate) fn image(run: &Run, media: &Media) -> anyhow::Result<Option<Image>> {
+    if run.load.is_some() {
+        return Ok(None);
+    }
     if let Some(path) = &run.rom {
         return Ok(Some(Image::Rom(read("the ROM", path)?)));
     }

@@ -56,13 +56,14 @@ pub(crate) fn embedded() -> anyhow::Result<ExitCode> {
 /// Runs the machine that the options describe.
 pub(crate) fn run(run: &Run) -> anyhow::Result<ExitCode> {
     let media = Media::of(run)?;
-    let Some(image) = load::image(run, &media)? else {
+    let image = load::image(run, &media)?;
+    if image.is_none() && run.load.is_none() {
         eprintln!(
             "ringer: nothing to boot: give an image, --floppy, --disk, --cdrom, --kernel or --rom, or no argument at all for \
              the embedded guest"
         );
         return Ok(ExitCode::from(2));
-    };
+    }
     if run.kernel.is_none() && media.kernel.is_none() && (run.initrd.is_some() || !run.append.is_empty()) {
         eprintln!("ringer: --initrd and --append go with a kernel");
         return Ok(ExitCode::from(2));

@@ -37,7 +37,8 @@ enum Next {
 /// A running machine and everything that the user sees of it.
 pub(crate) struct Session<'a> {
     run: &'a Run,
-    image: Image,
+    /// What the machine starts with, and again after a reset; a loaded machine has its firmware alone.
+    image: Option<Image>,
     machine: Machine,
     line: Line,
     debug: Option<File>,
@@ -59,7 +60,7 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// A machine as the options describe it, with the image in it.
-    pub(crate) fn new(run: &'a Run, image: Image, media: &Media) -> anyhow::Result<Session<'a>> {
+    pub(crate) fn new(run: &'a Run, image: Option<Image>, media: &Media) -> anyhow::Result<Session<'a>> {
         let epoch = if run.deterministic { DETERMINISTIC_EPOCH } else { now() };
         let config = Config { memory: run.memory, model: run.cpu, deterministic: run.deterministic, epoch };
         let complaints = Complaints::default();
@@ -77,7 +78,7 @@ impl<'a> Session<'a> {
         let debug = debug.transpose()?;
         // before the terminal is made raw, so that nothing can end the process while it is
         let signals = Signals::catch()?;
-        let text = shows_text(run, &image);
+        let text = shows_text(run, machine.has_firmware() || matches!(image, Some(Image::Firmware(_))));
         let serial = run.serial.clone().unwrap_or(if text { Serial::None } else { Serial::Stdio });
         if text && serial == Serial::Stdio {
             anyhow::bail!(
@@ -117,7 +118,8 @@ impl<'a> Session<'a> {
         let run = self.run;
         let name = run.kernel.as_ref().or(run.image.as_ref()).or(run.rom.as_ref()).or(run.bios.as_ref());
         let name = name.map_or_else(String::new, |p| p.display().to_string());
-        self.machine.boot(&self.image).with_context(|| format!("cannot boot {name}"))
+        let Some(image) = &self.image else { return Ok(()) };
+        self.machine.boot(image).with_context(|| format!("cannot boot {name}"))
     }
 
     /// Runs the machine to its end.
@@ -176,8 +178,9 @@ impl<'a> Session<'a> {
 
     /// A PC with a BIOS starts again; a kernel that was loaded directly does so if asked to.
     fn reset(&mut self, kernel_too: bool) -> anyhow::Result<Next> {
-        let firmware = matches!(self.image, Image::Firmware(_));
-        if self.run.no_reboot || !firmware && !kernel_too {
+        let firmware = self.machine.has_firmware();
+        let again = firmware || kernel_too && self.image.is_some();
+        if self.run.no_reboot || !again {
             return Ok(Next::End(ExitCode::SUCCESS));
         }
         self.machine.reset();
@@ -301,12 +304,11 @@ fn loaded(path: &Path, run: &Run, media: &Media, complaints: &Complaints) -> any
 }
 
 /// Whether the terminal shows the guest's screen.
-fn shows_text(run: &Run, image: &Image) -> bool {
+fn shows_text(run: &Run, firmware: bool) -> bool {
     match run.display {
         Some(how) => how == DisplayName::Text,
         None => {
             let terminal = stdin().is_terminal() && stdout().is_terminal();
-            let firmware = matches!(image, Image::Firmware(_));
             !run.headless && run.serial.is_none() && firmware && terminal
         }
     }

@@ -1,59 +1,17 @@
 //! The command line: what users give wrongly is answered with one sentence that names it.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
-use assert_cmd::cargo::CommandCargoExt;
+mod common;
+
+use common::{Files, output, refused, ringer};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
-use std::fs::{File, OpenOptions, write};
+use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-fn ringer() -> Command {
-    let mut command = Command::cargo_bin("ringer").unwrap();
-    command.stdin(Stdio::null());
-    command
-}
-
-fn output(arguments: &[&str]) -> Output {
-    ringer().args(arguments).output().unwrap()
-}
-
-/// The run fails with this code and one line on standard error that contains all of `words`.
-#[track_caller]
-fn refused(arguments: &[&str], code: i32, words: &[&str]) {
-    let out = output(arguments);
-    let text = String::from_utf8(out.stderr).unwrap();
-    assert_eq!(out.status.code(), Some(code), "{arguments:?}: {text}");
-    assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
-    assert!(text.starts_with("ringer: ") && !text.contains("panicked"), "{text}");
-    for word in words {
-        assert!(text.contains(word), "{arguments:?}: {text:?} does not name {word:?}");
-    }
-    assert!(out.stdout.is_empty(), "{:?}", String::from_utf8_lossy(&out.stdout));
-}
-
-/// Files for one test.
-struct Files(TempDir);
-
-impl Files {
-    fn new() -> Files {
-        Files(tempfile::tempdir().unwrap())
-    }
-
-    fn put(&self, name: &str, bytes: &[u8]) -> String {
-        let path = self.0.path().join(name);
-        write(&path, bytes).unwrap();
-        path.display().to_string()
-    }
-
-    fn absent(&self, name: &str) -> String {
-        self.0.path().join(name).display().to_string()
-    }
-}
 
 /// The headers of a bzImage with one setup sector, and a body that is a loop.
 fn bzimage() -> Vec<u8> {

@@ -61,6 +61,9 @@ pub enum SnapshotError {
     /// The machine has other drives or media.
     #[error("it was made with other media: {0}")]
     Media(String),
+    /// An image is no longer what the guest's caches say.
+    #[error("the image in {0} has been written since; going on over it would destroy what it holds")]
+    Written(&'static str),
 }
 
 /// A section.

@@ -18,6 +18,9 @@ use std::io::{Read, Write};
 pub use container::{Reader, Section, SnapshotError, Writer};
 pub use file::write_atomically;
 
+/// Where media are.
+const PLACES: [&str; 6] =
+    ["floppy drive 1", "floppy drive 2", "IDE place 1", "IDE place 2", "IDE place 3", "IDE place 4"];
 /// Bytes of memory in a section.
 const CHUNK: usize = 16 << 20;
 
@@ -36,6 +39,9 @@ struct MachineV1 {
     order: Vec<u8>,
     /// Sectors of the media by place: two floppies, then four IDE places; `None` is no drive.
     media: Vec<Option<(bool, u64)>>,
+    /// When each of them was last written where it lies. A guest that goes on over a medium which has changed
+    /// behind its back destroys what is on it.
+    stamps: Vec<Option<u64>>,
 }
 
 fn unusable(section: &str, why: impl std::fmt::Display) -> SnapshotError {
@@ -96,6 +102,7 @@ impl Machine {
             video: board.firmware.video.clone(),
             order: board.firmware.order.iter().map(order).collect(),
             media: board.media_sizes(),
+            stamps: board.media_stamps(),
         }
     }
 
@@ -127,10 +134,7 @@ impl Machine {
         let saved = Machine::first(&mut reader)?;
         let mut machine = saved.make(engine)?;
         media(&mut machine.vmm.board);
-        let found = machine.vmm.board.media_sizes();
-        if found != saved.media {
-            return Err(SnapshotError::Media(differences(&saved.media, &found)));
-        }
+        saved.check_media(&mut machine.vmm.board)?;
         machine.restore(&mut reader, &saved)?;
         Ok(machine)
     }
@@ -148,10 +152,8 @@ impl Machine {
         // the new machine first, without media; then these move over, and back if that fails
         let mut reader = Reader::new(input)?;
         let saved = Machine::first(&mut reader)?;
-        let found = self.vmm.board.media_sizes();
-        if found != saved.media {
-            return Err(SnapshotError::Media(differences(&saved.media, &found)));
-        }
+        self.vmm.board.flush_media();
+        saved.check_media(&mut self.vmm.board)?;
         let mut machine = saved.make(engine)?;
         let (private, drives) = (self.vmm.board.private_writes(), self.vmm.board.drives());
         machine.vmm.board.take_media(&mut self.vmm.board);
@@ -222,11 +224,25 @@ impl Machine {
 }
 
 impl MachineV1 {
+    /// The media are those of the snapshot, as they then were.
+    fn check_media(&self, board: &mut Pc) -> Result<(), SnapshotError> {
+        let found = board.media_sizes();
+        if found != self.media {
+            return Err(SnapshotError::Media(differences(&self.media, &found)));
+        }
+        let stamps = board.media_stamps();
+        let mut places = PLACES.iter().zip(self.stamps.iter().zip(&stamps));
+        match places.find(|(_, (saved, found))| saved.is_some() && saved != found) {
+            Some((place, _)) => Err(SnapshotError::Written(place)),
+            None => Ok(()),
+        }
+    }
+
     /// An empty machine of this make.
     fn make(&self, engine: Box<dyn Engine + Send>) -> Result<Machine, SnapshotError> {
         let model = CpuModel::from_name(&self.model)
             .ok_or_else(|| unusable("machine", format!("there is no CPU {:?}", self.model)))?;
-        if self.bios as usize > Firmware::MOST_BIOS || self.media.len() != 6 {
+        if self.bios as usize > Firmware::MOST_BIOS || self.media.len() != 6 || self.stamps.len() != 6 {
             return Err(unusable("machine", "its numbers are out of range"));
         }
         let config =
@@ -249,8 +265,6 @@ impl MachineV1 {
 
 /// How the drives differ, in words.
 fn differences(saved: &[Option<(bool, u64)>], found: &[Option<(bool, u64)>]) -> String {
-    const PLACES: [&str; 6] =
-        ["floppy drive 1", "floppy drive 2", "IDE place 1", "IDE place 2", "IDE place 3", "IDE place 4"];
     let name = |m: &Option<(bool, u64)>| match m {
         None => "nothing".to_owned(),
         Some((true, 0)) => "an empty CD-ROM drive".to_owned(),
