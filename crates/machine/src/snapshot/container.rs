@@ -155,11 +155,11 @@ impl<R: Read> Reader<R> {
             std::io::ErrorKind::UnexpectedEof => SnapshotError::NotASnapshot,
             _ => SnapshotError::Host(e),
         })?;
-        if &head[..16] != MAGIC {
+        let found = u32::from_le_bytes([head[16], head[17], head[18], head[19]]);
+        if &head[..16] != MAGIC || found == 0 {
             return Err(SnapshotError::NotASnapshot);
         }
-        let found = u32::from_le_bytes([head[16], head[17], head[18], head[19]]);
-        if found != FORMAT {
+        if found > FORMAT {
             return Err(SnapshotError::Newer { what: "the file".to_owned(), found, known: FORMAT });
         }
         Ok(Reader { input, headers: crc32fast::Hasher::new(), count: 0 })
