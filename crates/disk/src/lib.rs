@@ -6,7 +6,7 @@ mod overlay;
 mod raw;
 mod recognise;
 
-pub use log::{Log, LoggedBlock};
+pub use log::{Log, Logged};
 pub use overlay::Overlay;
 pub use raw::{Access, Complaints, DiskError, RawImage};
 pub use recognise::{HEAD, Medium, recognise};

@@ -3,6 +3,7 @@
 
 use dev::block::SECTOR;
 use dev::{Block, BlockError};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// What reached the medium.
@@ -13,60 +14,45 @@ enum Event {
 }
 
 /// The record of a medium, shared with the machine that writes it.
-#[derive(Debug, Clone)]
-pub struct Log {
-    start: Arc<Vec<u8>>,
-    events: Arc<Mutex<Vec<Event>>>,
-}
+#[derive(Debug, Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<Event>>>);
 
-/// A medium in memory whose writes and flushes are recorded.
-pub struct LoggedBlock {
-    now: Vec<u8>,
+/// A medium whose writes and flushes are recorded on their way to another.
+pub struct Logged {
+    inner: Box<dyn Block>,
     log: Log,
 }
 
-impl LoggedBlock {
-    /// A medium with these bytes, a whole number of sectors, and its record.
-    pub fn new(bytes: Vec<u8>) -> (LoggedBlock, Log) {
-        let log = Log { start: Arc::new(bytes.clone()), events: Arc::default() };
-        (LoggedBlock { now: bytes, log: log.clone() }, log)
-    }
-
-    fn range(&self, sector: u64, len: usize) -> Result<std::ops::Range<usize>, BlockError> {
-        let start =
-            usize::try_from(sector).ok().and_then(|s| s.checked_mul(SECTOR)).ok_or(BlockError::Range)?;
-        let end = start.checked_add(len).filter(|&e| e <= self.now.len()).ok_or(BlockError::Range)?;
-        Ok(start..end)
-    }
-
-    fn note(&self, event: Event) {
-        if let Ok(mut events) = self.log.events.lock() {
-            events.push(event);
-        }
+impl Logged {
+    /// A medium over another one, and its record.
+    pub fn new(inner: Box<dyn Block>) -> (Logged, Log) {
+        let log = Log::default();
+        (Logged { inner, log: log.clone() }, log)
     }
 }
 
-impl Block for LoggedBlock {
+impl Block for Logged {
     fn sectors(&self) -> u64 {
-        (self.now.len() / SECTOR) as u64
+        self.inner.sectors()
     }
     fn writable(&self) -> bool {
-        true
+        self.inner.writable()
     }
     fn read(&mut self, sector: u64, out: &mut [u8]) -> Result<(), BlockError> {
-        let range = self.range(sector, out.len())?;
-        out.copy_from_slice(&self.now[range]);
-        Ok(())
+        self.inner.read(sector, out)
     }
     fn write(&mut self, sector: u64, bytes: &[u8]) -> Result<(), BlockError> {
-        let range = self.range(sector, bytes.len())?;
-        self.now[range].copy_from_slice(bytes);
-        self.note(Event::Write { sector, bytes: bytes.to_vec() });
+        self.inner.write(sector, bytes)?;
+        self.log.note(Event::Write { sector, bytes: bytes.to_vec() });
         Ok(())
     }
     fn flush(&mut self) -> Result<(), BlockError> {
-        self.note(Event::Flush);
+        self.inner.flush()?;
+        self.log.note(Event::Flush);
         Ok(())
+    }
+    fn stamp(&self) -> Option<u64> {
+        self.inner.stamp()
     }
 }
 
@@ -82,14 +68,28 @@ impl Random {
     }
 }
 
+/// The sectors of the writes among some events, in their order.
+fn sectors(events: &[Event]) -> impl Iterator<Item = (u64, [u8; SECTOR])> {
+    events.iter().flat_map(|e| {
+        let (sector, bytes) = match e {
+            Event::Write { sector, bytes } => (*sector, &bytes[..]),
+            Event::Flush => (0, &[][..]),
+        };
+        let parts = bytes.as_chunks::<SECTOR>().0;
+        (sector..).zip(parts).map(|(n, part)| (n, *part))
+    })
+}
+
 impl Log {
-    fn events(&self) -> Vec<Event> {
-        self.events.lock().map(|e| e.clone()).unwrap_or_default()
+    fn note(&self, event: Event) {
+        if let Ok(mut events) = self.0.lock() {
+            events.push(event);
+        }
     }
 
     /// Writes and flushes so far.
     pub fn len(&self) -> usize {
-        self.events.lock().map_or(0, |e| e.len())
+        self.0.lock().map_or(0, |e| e.len())
     }
 
     /// Whether nothing was written or flushed.
@@ -99,85 +99,47 @@ impl Log {
 
     /// Flushes so far.
     pub fn flushes(&self) -> usize {
-        self.events().iter().filter(|e| matches!(e, Event::Flush)).count()
+        self.0.lock().map_or(0, |e| e.iter().filter(|e| matches!(e, Event::Flush)).count())
     }
 
-    /// What the medium may hold if the host stops after `cut` events: all that was flushed, and of
+    /// What the host's disk may have got if it stops after `cut` events, by sector: all that was flushed, and of
     /// the rest, sector by sector, what `seed` lets through, in an order that it chooses.
-    pub fn image_at(&self, cut: usize, seed: u64) -> Vec<u8> {
-        let events = self.events();
-        let events = &events[..cut.min(events.len())];
+    pub fn survives(&self, cut: usize, seed: u64) -> BTreeMap<u64, [u8; SECTOR]> {
+        let events = self.0.lock().map(|e| e[..cut.min(e.len())].to_vec()).unwrap_or_default();
         let flushed = events.iter().rposition(|e| matches!(e, Event::Flush)).map_or(0, |n| n + 1);
-        let mut image = self.start.to_vec();
-        let sectors = |events: &[Event]| {
-            let mut out = Vec::new();
-            for e in events {
-                if let Event::Write { sector, bytes } = e {
-                    let parts = bytes.as_chunks::<SECTOR>().0.iter().enumerate();
-                    out.extend(parts.map(|(n, p)| (*sector as usize + n, *p)));
-                }
-            }
-            out
-        };
-        let put = |image: &mut Vec<u8>, (n, part): (usize, [u8; SECTOR])| {
-            image[n * SECTOR..(n + 1) * SECTOR].copy_from_slice(&part);
-        };
-        sectors(&events[..flushed]).into_iter().for_each(|s| put(&mut image, s));
-        let mut loose = sectors(&events[flushed..]);
+        let mut survivors: BTreeMap<_, _> = sectors(&events[..flushed]).collect();
+        let mut loose: Vec<_> = sectors(&events[flushed..]).collect();
         let mut random = Random(seed | 1);
         while !loose.is_empty() {
-            let one = loose.swap_remove(random.below(loose.len() as u64) as usize);
+            let (n, part) = loose.swap_remove(random.below(loose.len() as u64) as usize);
             if random.below(2) == 0 {
-                put(&mut image, one);
+                survivors.insert(n, part);
             }
         }
-        image
-    }
-
-    /// The sectors that the last flush before `cut` made durable, as they then were.
-    pub fn durable_at(&self, cut: usize) -> Vec<(u64, Vec<u8>)> {
-        let events = self.events();
-        let events = &events[..cut.min(events.len())];
-        let flushed = events.iter().rposition(|e| matches!(e, Event::Flush)).map_or(0, |n| n + 1);
-        let mut last = std::collections::BTreeMap::new();
-        for e in &events[..flushed] {
-            if let Event::Write { sector, bytes } = e {
-                for (n, part) in bytes.as_chunks::<SECTOR>().0.iter().enumerate() {
-                    last.insert(sector + n as u64, part.to_vec());
-                }
-            }
-        }
-        // what was written again since may be either
-        for e in &events[flushed..] {
-            if let Event::Write { sector, bytes } = e {
-                (0..bytes.len() / SECTOR).for_each(|n| drop(last.remove(&(sector + n as u64))));
-            }
-        }
-        last.into_iter().collect()
+        survivors
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dev::block::MemoryBlock;
 
     #[test]
     fn what_was_flushed_is_always_there() {
-        let (mut b, log) = LoggedBlock::new(vec![0; 8 * SECTOR]);
+        let (mut b, log) = Logged::new(Box::new(MemoryBlock::new(vec![0; 8 * SECTOR])));
         b.write(1, &[1; SECTOR]).expect("written");
         b.flush().expect("flushed");
         b.write(2, &[2; SECTOR]).expect("written");
         b.write(1, &[3; SECTOR]).expect("written");
+        assert_eq!((log.len(), log.flushes()), (4, 1));
         let (mut with, mut without) = (0, 0);
         for seed in 0..100 {
-            let image = log.image_at(2, seed);
-            assert_eq!(image[SECTOR], 1);
-            let image = log.image_at(4, seed);
-            assert!(matches!(image[SECTOR], 1 | 3));
-            if image[2 * SECTOR] == 2 { with += 1 } else { without += 1 }
+            assert_eq!(log.survives(2, seed).into_iter().collect::<Vec<_>>(), [(1, [1; SECTOR])]);
+            let survivors = log.survives(4, seed);
+            assert!(matches!(survivors[&1][0], 1 | 3));
+            if survivors.contains_key(&2) { with += 1 } else { without += 1 }
         }
         assert!(with > 10 && without > 10);
-        assert_eq!(log.durable_at(3), [(1, vec![1; SECTOR])]);
-        assert_eq!(log.durable_at(4), []);
     }
 }

@@ -71,7 +71,8 @@ fn images_that_cannot_be_used() {
     let odd = files.put("odd", &[0; 1000]);
     let directory = files.0.path().display().to_string();
     for drive in ["--disk", "--floppy", "--cdrom"] {
-        let refused = |image: &str, words: &[&str]| refused(&["run", "--bios", &bios, drive, image], 1, words);
+        let refused =
+            |image: &str, words: &[&str]| refused(&["run", "--bios", &bios, drive, image], 1, words);
         refused(&gone, &[&gone, "No such file"]);
         refused(&empty, &[&empty, "it is empty"]);
         refused(&odd, &[&odd, "1000 bytes, is not a multiple of 512"]);

@@ -136,7 +136,11 @@ fn damaged_files_are_refused() {
     let whole = std::fs::read(&snapshot).unwrap();
     let with = |bytes: &[u8], words: &[&str]| {
         let bad = files.put("bad", bytes);
-        refused(&["run", "--serial", "none", "--load", &bad, "--disk", &disk], 1, &[&[&bad[..]], words].concat());
+        refused(
+            &["run", "--serial", "none", "--load", &bad, "--disk", &disk],
+            1,
+            &[&[&bad[..]], words].concat(),
+        );
     };
     with(b"", &["no snapshot"]);
     with(&[0x55; 5000], &["no snapshot"]);
