@@ -12,6 +12,7 @@ mod pc;
 mod pc_media;
 mod pc_memory;
 mod pc_ports;
+mod pc_screen;
 mod pc_state;
 pub mod picture;
 pub mod snapshot;
@@ -283,6 +284,12 @@ impl Machine {
     pub fn frame(&mut self) -> Frame {
         let now = self.now();
         self.vmm.board.frame(&mut self.mem, now)
+    }
+
+    /// The picture, if it may be another one than at the last call.
+    pub fn new_frame(&mut self) -> Option<Frame> {
+        let now = self.now();
+        self.vmm.board.new_frame(&mut self.mem, now)
     }
 
     /// A BIOS starts the machine again after a reset.

@@ -3,6 +3,7 @@
 use crate::Firmware;
 use crate::clock::{Clock, time_stamp};
 use crate::pc_memory::{BusMaster, VIDEO, Video};
+use crate::pc_screen::Shown;
 use dev::Nanos;
 use dev::acpi_pm::AcpiPm;
 use dev::dma8237::Dma;
@@ -20,7 +21,7 @@ use dev::port92::Port92;
 use dev::rtc146818::Rtc;
 use dev::time::earlier;
 use dev::uart16550::{ModemLines, Uart};
-use dev::vga::{self, Frame, Text, Vga};
+use dev::vga::{self, Vga};
 use mem::Memory;
 use vmm::Board;
 
@@ -83,6 +84,8 @@ pub struct Pc {
     pub(crate) pam: [Option<Pam>; 13],
     pub(crate) a20: bool,
     pub(crate) requests: Requests,
+    /// What the last picture showed.
+    pub(crate) shown: Option<Shown>,
     /// The deadline that the present run was planned by.
     planned: Option<Nanos>,
 }
@@ -115,6 +118,7 @@ impl Pc {
             pam: [None; 13],
             a20: true,
             requests: Requests::default(),
+            shown: None,
             planned: None,
         };
         pc.pci.add(dev::pci::IDE, dev::pci::piix3_ide());
@@ -284,21 +288,6 @@ impl Pc {
     /// Takes what the guest wrote to the debug console, ports E9h and 402h.
     pub fn debug_output(&mut self, out: &mut Vec<u8>) {
         out.extend(self.debug.take_output());
-    }
-
-    /// What a text mode shows; `None` in a graphics mode.
-    pub(crate) fn text(&self, mem: &mut Memory) -> Option<Text> {
-        self.vga.is_text().then(|| self.vga.text(&Video(mem)))
-    }
-
-    /// The picture on the screen.
-    pub(crate) fn frame(&self, mem: &mut Memory, now: Nanos) -> Frame {
-        self.vga.frame(&Video(mem), now)
-    }
-
-    /// The colours of a text mode's sixteen attributes.
-    pub fn text_colours(&self) -> [[u8; 3]; 16] {
-        std::array::from_fn(|n| self.vga.colour_of(n as u8))
     }
 
     /// Presses ACPI's power button.

@@ -8,7 +8,7 @@ use dev::{DmaMemory, Nanos, VideoMemory};
 use mem::{Memory, PageKind, Window};
 
 /// Bytes of flash for the BIOS, the first part of the bank behind RAM.
-const FLASH: u32 = Firmware::MOST_BIOS as u32;
+pub(crate) const FLASH: u32 = Firmware::MOST_BIOS as u32;
 /// Bytes of video memory, the second part.
 pub(crate) const VIDEO: u32 = 16 << 20;
 /// The bank behind RAM.

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use dev::keys::Key;
 use isa::CpuModel;
 use std::io::Write;
 use std::path::PathBuf;
@@ -66,6 +67,10 @@ pub(crate) enum DisplayName {
     None,
     /// Text modes, in the terminal.
     Text,
+    /// Text and graphics, in a window; the host key (--host-key) is the user's own: alone it takes or releases the
+    /// mouse, with F it fills the screen, with 1 to 4 it scales, with D it sends Ctrl-Alt-Delete, with P it presses
+    /// the power button, with Q it ends the machine.
+    Window,
 }
 
 /// A picture to be taken.
@@ -84,6 +89,11 @@ fn parse_shot(text: &str) -> Result<Shot, String> {
         return Err("expected SECONDS:FILE.png".to_owned());
     }
     Ok(Shot { at, file: file.into() })
+}
+
+fn parse_key(name: &str) -> Result<Key, String> {
+    Key::from_qcode(name)
+        .ok_or_else(|| "no such key; QEMU's names are ctrl_r, f12, scroll_lock and so on".to_owned())
 }
 
 fn parse_qmp(text: &str) -> Result<PathBuf, String> {
@@ -174,6 +184,9 @@ pub(crate) struct Run {
     /// How to show the guest's screen [default: text, where a BIOS starts the machine in a terminal]
     #[arg(long, value_enum, value_name = "HOW", conflicts_with = "headless")]
     pub(crate) display: Option<DisplayName>,
+    /// The key that is the user's own in a window, by QEMU's name for it
+    #[arg(long, value_name = "KEY", default_value = "ctrl_r", value_parser = parse_key)]
+    pub(crate) host_key: Key,
     /// Save the screen as a PNG after so many seconds of the guest's time
     #[arg(long, value_name = "SECONDS:FILE.png", value_parser = parse_shot)]
     pub(crate) screenshot_at: Vec<Shot>,

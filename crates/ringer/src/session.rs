@@ -4,6 +4,7 @@ use crate::cli::{DisplayName, Run, Serial, Shot};
 use crate::control::{Controlled, Wishes};
 use crate::display::UserEvent;
 use crate::display::text::{Cell, Page, TextDisplay};
+use crate::display::window::WindowDisplay;
 use crate::media::Media;
 use crate::qmp::Qmp;
 use crate::run::{DETERMINISTIC_EPOCH, STEP};
@@ -25,6 +26,15 @@ const NAP: Duration = Duration::from_millis(20);
 
 /// Time between two drawings of the screen.
 const FRAME_TIME: Duration = Duration::from_millis(50);
+/// The same in a window, which shows motion.
+const WINDOW_FRAME_TIME: Duration = Duration::from_millis(16);
+
+/// What shows the guest's screen.
+enum Screen {
+    None,
+    Terminal(TextDisplay),
+    Window(Box<WindowDisplay>),
+}
 
 /// What is to become of the machine.
 enum Next {
@@ -42,7 +52,7 @@ pub(crate) struct Session<'a> {
     machine: Machine,
     line: Line,
     debug: Option<File>,
-    screen: Option<TextDisplay>,
+    screen: Screen,
     /// When the screen was last drawn.
     drawn: Instant,
     typist: Typist,
@@ -78,8 +88,11 @@ impl<'a> Session<'a> {
         let debug = debug.transpose()?;
         // before the terminal is made raw, so that nothing can end the process while it is
         let signals = Signals::catch()?;
-        let text = shows_text(run, machine.has_firmware() || matches!(image, Some(Image::Firmware(_))));
-        let serial = run.serial.clone().unwrap_or(if text { Serial::None } else { Serial::Stdio });
+        let firmware = machine.has_firmware() || matches!(image, Some(Image::Firmware(_)));
+        let text = shows_text(run, firmware);
+        let window = run.display == Some(DisplayName::Window);
+        let quiet = text || window && firmware;
+        let serial = run.serial.clone().unwrap_or(if quiet { Serial::None } else { Serial::Stdio });
         if text && serial == Serial::Stdio {
             anyhow::bail!(
                 "the terminal can show the screen or the serial port: give --serial another place, or --headless"
@@ -94,7 +107,7 @@ impl<'a> Session<'a> {
             machine,
             line,
             debug,
-            screen: None,
+            screen: Screen::None,
             drawn: Instant::now(),
             typist: Typist::default(),
             qmp: run.qmp.as_deref().map(Qmp::listen).transpose()?,
@@ -109,7 +122,9 @@ impl<'a> Session<'a> {
             session.boot()?;
         }
         if text {
-            session.screen = Some(TextDisplay::open()?);
+            session.screen = Screen::Terminal(TextDisplay::open()?);
+        } else if window {
+            session.screen = Screen::Window(Box::new(WindowDisplay::open(run.host_key)?));
         }
         Ok(session)
     }
@@ -141,7 +156,7 @@ impl<'a> Session<'a> {
         };
         self.exchange()?;
         // the terminal is the user's again before anything is said
-        self.screen = None;
+        self.screen = Screen::None;
         self.machine.board().flush_media();
         self.say()?;
         if let Some(format) = self.run.stats {
@@ -261,20 +276,48 @@ impl<'a> Session<'a> {
             let written = std::fs::write(&shot.file, png);
             written.with_context(|| format!("the screenshot {}", shot.file.display()))?;
         }
-        if let Some(screen) = &mut self.screen {
-            for event in screen.events() {
-                match event {
-                    UserEvent::Key(key, down) => self.typist.stroke(key, down),
-                    UserEvent::Quit => return Ok(Next::End(ExitCode::SUCCESS)),
-                }
+        let events = match &mut self.screen {
+            Screen::None => Vec::new(),
+            Screen::Terminal(screen) => screen.events(),
+            Screen::Window(screen) => screen.events(),
+        };
+        for event in events {
+            if let Next::End(code) = self.user(event) {
+                return Ok(Next::End(code));
             }
-            if self.drawn.elapsed() >= FRAME_TIME {
+        }
+        self.draw()?;
+        self.typist.pump(&mut self.machine);
+        Ok(Next::On)
+    }
+
+    fn user(&mut self, event: UserEvent) -> Next {
+        match event {
+            UserEvent::Key(key, down) => self.typist.stroke(key, down),
+            UserEvent::Mouse { dx, dy, dz, buttons } => self.machine.mouse(dx, dy, dz, buttons),
+            UserEvent::PowerButton => self.machine.power_button(),
+            UserEvent::Quit => return Next::End(ExitCode::SUCCESS),
+        }
+        Next::On
+    }
+
+    /// Shows what the guest's screen shows, now and then.
+    fn draw(&mut self) -> anyhow::Result<()> {
+        let waited = self.drawn.elapsed();
+        match &mut self.screen {
+            Screen::Terminal(screen) if waited >= FRAME_TIME => {
                 self.drawn = Instant::now();
                 draw(screen, &mut self.machine).context("drawing on the terminal")?;
             }
+            Screen::Window(screen) if waited >= WINDOW_FRAME_TIME => {
+                self.drawn = Instant::now();
+                if let Some(frame) = self.machine.new_frame() {
+                    screen.show(frame);
+                }
+            }
+            _ => {}
         }
-        self.typist.pump(&mut self.machine);
-        Ok(Next::On)
+        Ok(())
     }
 
     fn say(&mut self) -> anyhow::Result<()> {

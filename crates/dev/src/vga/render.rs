@@ -37,6 +37,11 @@ struct Line {
 }
 
 impl Vga {
+    /// The phase of what changes by time alone: 0 where nothing blinks.
+    pub fn phase(&self, now: Nanos) -> u64 {
+        if self.is_text() { now / CURSOR_TIME % 4 } else { 0 }
+    }
+
     /// The picture at `now`.
     pub fn frame(&self, vram: &dyn VideoMemory, now: Nanos) -> Frame {
         if self.vbe.is_linear() {

@@ -127,7 +127,7 @@ impl TextDisplay {
         match (std::mem::take(&mut self.escaped), key.code) {
             (true, KeyCode::Char('x' | 'X')) => out.push(UserEvent::Quit),
             (true, KeyCode::Char('d' | 'D')) => {
-                strokes(KeyCode::Delete, KeyModifiers::CONTROL | KeyModifiers::ALT, out);
+                out.extend(super::ctrl_alt_delete());
             }
             (false, _) if ctrl_a => self.escaped = true,
             _ => strokes(key.code, key.modifiers, out),
@@ -195,7 +195,7 @@ mod tests {
         let name = |e: &UserEvent| match e {
             UserEvent::Key(k, true) => format!("+{}", k.name()),
             UserEvent::Key(k, false) => format!("-{}", k.name()),
-            UserEvent::Quit => "quit".to_owned(),
+            other => format!("{other:?}"),
         };
         out.iter().map(name).collect()
     }
