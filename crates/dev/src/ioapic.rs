@@ -184,3 +184,163 @@ frozen! {
     IoApicStateV1 of IoApic { select: u8, id: u8, entries: [u64; 24], lines: u32, edges: u32 }
 }
 device_state!(IoApic, IoApicState, IoApicStateV1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{fuzz, round_trip};
+
+    fn select(io: &mut IoApic, index: u8) {
+        io.write(SELECT, index.into());
+    }
+
+    fn get(io: &mut IoApic, index: u8) -> u32 {
+        select(io, index);
+        io.read(WINDOW)
+    }
+
+    fn entry(io: &mut IoApic, pin: u8, value: u32) {
+        select(io, 0x10 + 2 * pin);
+        io.write(WINDOW, value);
+    }
+
+    /// Sends what waits; the vectors.
+    fn send(io: &mut IoApic) -> Vec<u8> {
+        (0..PINS).filter_map(|pin| io.message(pin).map(|m| (io.sent(pin, true), m.vector).1)).collect()
+    }
+
+    // Data sheet, 3.2: registers and their default values.
+    #[test]
+    fn registers_after_reset() {
+        let mut io = IoApic::new();
+        assert_eq!([0, 1, 2].map(|n| get(&mut io, n)), [0, 0x0017_0011, 0]);
+        (0x10..0x40).step_by(2).for_each(|n| assert_eq!(get(&mut io, n), 0x1_0000));
+        assert_eq!([3, 0xf, 0x40, 0xff].map(|n| get(&mut io, n)), [0; 4]);
+        select(&mut io, 0);
+        io.write(WINDOW, 0xffff_ffff);
+        assert_eq!((io.read(SELECT), io.read(WINDOW)), (0, 0x0f00_0000));
+        entry(&mut io, 3, 0xffff_ffff);
+        assert_eq!(get(&mut io, 0x16), 0x1_afff, "delivery status and remote IRR are read-only");
+        select(&mut io, 0x17);
+        io.write(WINDOW, 0x1234_5678);
+        assert_eq!(io.read(WINDOW), 0x1200_0000);
+    }
+
+    #[test]
+    fn edges() {
+        let mut io = IoApic::new();
+        io.set_pins(1 << 4);
+        entry(&mut io, 4, 0x41);
+        assert_eq!(send(&mut io), [], "\"signaled on a masked interrupt pin are ignored\"");
+        io.set_pins(0);
+        io.set_pins(1 << 4);
+        io.set_pins(0);
+        assert_eq!(send(&mut io), [0x41], "held until it is sent");
+        assert_eq!(send(&mut io), []);
+        entry(&mut io, 4, 0x2041);
+        assert_eq!(send(&mut io), []);
+        io.set_pins(1 << 4);
+        assert_eq!(send(&mut io), []);
+        io.set_pins(0);
+        assert_eq!(send(&mut io), [0x41], "active low");
+    }
+
+    #[test]
+    fn levels() {
+        let mut io = IoApic::new();
+        io.set_pins(1 << 10);
+        entry(&mut io, 10, 0x8051);
+        assert_eq!(send(&mut io), [0x51]);
+        assert_eq!(get(&mut io, 0x24), 0xc051, "remote IRR");
+        assert_eq!(send(&mut io), []);
+        io.end_of_interrupt(0x52);
+        assert_eq!(send(&mut io), []);
+        io.end_of_interrupt(0x51);
+        assert_eq!(send(&mut io), [0x51], "it is still active");
+        io.set_pins(0);
+        io.end_of_interrupt(0x51);
+        assert_eq!(send(&mut io), []);
+        // a detour over edges ends it
+        io.set_pins(1 << 10);
+        assert_eq!(send(&mut io), [0x51]);
+        entry(&mut io, 10, 0x1_0051);
+        entry(&mut io, 10, 0x1_8051);
+        assert_eq!(send(&mut io), [], "masked");
+        entry(&mut io, 10, 0xa051);
+        assert_eq!(send(&mut io), [], "active low");
+        io.set_pins(0);
+        assert_eq!(send(&mut io), [0x51]);
+    }
+
+    #[test]
+    fn what_nobody_accepts_waits_on_if_it_is_a_level() {
+        let mut io = IoApic::new();
+        entry(&mut io, 1, 0x31);
+        entry(&mut io, 2, 0x8032);
+        io.set_pins(6);
+        (1..3).for_each(|pin| io.sent(pin, false));
+        assert_eq!(send(&mut io), [0x32]);
+        io.sent(100, true);
+        assert_eq!(io.message(100), None);
+    }
+
+    // Table of delivery modes: NMI is "treated as an edge-triggered interrupt even if programmed as level".
+    #[test]
+    fn delivery_modes_and_destinations() {
+        let mut io = IoApic::new();
+        entry(&mut io, 7, 0x8c00);
+        assert!(io.gives_nmi());
+        io.set_pins(1 << 7);
+        let m = io.message(7).expect("an edge");
+        assert_eq!((m.mode, m.level, m.logical, m.destination), (delivery::NMI, false, true, 0));
+        select(&mut io, 0x1f);
+        io.write(WINDOW, 0xab00_0000);
+        assert_eq!(io.message(7).map(|m| m.destination), Some(0xab));
+    }
+
+    #[test]
+    fn state_round_trip() {
+        let mut io = IoApic::new();
+        entry(&mut io, 10, 0x8051);
+        entry(&mut io, 3, 0x41);
+        io.set_pins(1 << 10 | 1 << 3);
+        io.sent(10, true);
+        let state = io.save();
+        let mut other = IoApic::new();
+        other.restore(&round_trip(&state)).expect("valid");
+        assert_eq!(other.save(), state);
+        assert_eq!(send(&mut other), [0x41]);
+        let IoApicState::V1(good) = state;
+        let spoil: [fn(&mut IoApicStateV1); 3] =
+            [|s| s.id = 16, |s| s.entries[3] |= REMOTE_IRR, |s| s.lines = 1 << 24];
+        for spoil in spoil {
+            let mut bad = good.clone();
+            spoil(&mut bad);
+            assert!(other.restore(&IoApicState::V1(bad)).is_err());
+        }
+    }
+
+    #[test]
+    fn random_accesses_never_panic() {
+        let mut io = IoApic::new();
+        fuzz(4, |r, _| {
+            let value = r.next() as u32;
+            match r.below(8) {
+                0..3 => io.write(WINDOW, value & 0x1_ffff),
+                3 => io.write(r.below(0x40) as u16, value),
+                4 => select(&mut io, r.below(0x48) as u8),
+                5 => _ = io.set_pins(value),
+                6 => io.end_of_interrupt(r.byte()),
+                _ => {
+                    let pin = r.below(40) as usize;
+                    if io.message(pin).is_some() || value & 1 != 0 {
+                        io.sent(pin, value & 2 != 0);
+                    }
+                }
+            }
+            io.read(WINDOW);
+            let IoApicState::V1(state) = io.save();
+            assert_eq!(IoApic::check(&state), Ok(()));
+        });
+    }
+}

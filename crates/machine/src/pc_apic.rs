@@ -97,7 +97,7 @@ impl Pc {
 
     /// An NMI may come without the guest's doing.
     pub(crate) fn nmi_may_come(&self) -> bool {
-        self.lapic.nmi() || self.lapic.nmi_by_pin() || self.ioapic.gives_nmi()
+        self.lapic.nmi() || self.lapic.nmi_by_lint0() || self.ioapic.gives_nmi()
     }
 
     /// The board's NMI button: a pulse on LINT1.

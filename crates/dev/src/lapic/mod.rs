@@ -245,10 +245,9 @@ impl Lapic {
         self.nmi
     }
 
-    /// A pin of the local vector table gives NMIs: something may wake a CPU that has interrupts off.
-    pub fn nmi_by_pin(&self) -> bool {
-        let open = |n| !self.masked(n) && self.lvt_mode(n) == delivery::NMI;
-        self.enabled() && (open(LINT0) || open(LINT1))
+    /// The 8259A's request gives NMIs: something may wake a CPU that has interrupts off.
+    pub fn nmi_by_lint0(&self) -> bool {
+        self.enabled() && !self.masked(LINT0) && self.lvt_mode(LINT0) == delivery::NMI
     }
 
     /// The vector whose end I/O APICs must know of, after a write.
