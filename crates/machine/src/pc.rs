@@ -1,4 +1,4 @@
-//! The board: an i440FX/PIIX3-class PC, its devices wired to one interrupt controller.
+//! The board: an i440FX/PIIX3-class PC, its devices wired to the interrupt controllers.
 
 use crate::Firmware;
 use crate::clock::{Clock, time_stamp};

@@ -20,16 +20,14 @@ pub(crate) fn memtest() -> Outcome {
 pub(crate) fn madt() -> Outcome {
     let mut c = start(&[cd(file::MEMTEST)], 64)?;
     c.wait_for_screen("Memtest86+")?;
-    let read = |at: u32, len: usize| {
-        let mut bytes = vec![0; len];
-        c.machine.read_physical(at.into(), &mut bytes);
-        bytes
-    };
+    let mut memory = vec![0; 64 << 20];
+    c.machine.read_physical(0, &mut memory);
+    let read = |at: u32, len: usize| memory.get(at as usize..).and_then(|m| m.get(..len)).unwrap_or_default();
     let dword = |at: u32| read(at, 4).iter().rev().fold(0, |v, &b| v << 8 | u32::from(b));
     let rsdp = (0xf_0000..0x10_0000).step_by(16).find(|&at| read(at, 8) == b"RSD PTR ").ok_or("no RSDP")?;
     let rsdt = dword(rsdp + 16);
-    let entries = (36..dword(rsdt + 4)).step_by(4).map(|n| dword(rsdt + n));
-    let madt = entries.into_iter().find(|&at| read(at, 4) == b"APIC").ok_or("no MADT")?;
+    let mut entries = (36..dword(rsdt + 4)).step_by(4).map(|n| dword(rsdt + n));
+    let madt = entries.find(|&at| read(at, 4) == b"APIC").ok_or("no MADT")?;
     let table = read(madt, dword(madt + 4) as usize);
     if table.iter().fold(0u8, |sum, &b| sum.wrapping_add(b)) != 0 || dword(madt + 36) != 0xfee0_0000 {
         return Err(format!("its MADT: {table:x?}").into());
