@@ -1,4 +1,5 @@
 //! An idle guest leaves the caller in control, and a stopped one can be woken.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
 use interp::Interpreter;
 use isa::CpuModel;
