@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acpi_pm;
+pub mod apic_bus;
 pub mod block;
 pub mod bus;
 pub mod dma8237;
@@ -19,8 +20,10 @@ pub mod floppy;
 pub mod fw_cfg;
 pub mod i8042;
 pub mod ide;
+pub mod ioapic;
 pub mod isa_debug;
 pub mod keys;
+pub mod lapic;
 pub mod pci;
 pub mod pic8259;
 pub mod pit8254;

@@ -192,6 +192,11 @@ impl PicPair {
         }
     }
 
+    /// The levels of the inputs 0 to 15, one bit each; 2 is what the slave drives.
+    pub fn levels(&self) -> u16 {
+        u16::from_le_bytes(self.chips.each_ref().map(|c| c.lines))
+    }
+
     /// The level of the master's INT output, which is the CPU's INTR input.
     pub fn pending(&self) -> bool {
         self.chips[0].request(self.sfnm()).is_some()

@@ -1,4 +1,4 @@
-//! The one clock that drives TSC, PIT, RTC and the PM timer, in its two forms.
+//! The one clock that drives TSC, PIT, RTC, the APIC timer and the PM timer, in its two forms.
 
 use std::time::Instant;
 

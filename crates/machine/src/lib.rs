@@ -9,6 +9,7 @@ mod firmware;
 mod hash;
 mod monitor;
 mod pc;
+mod pc_apic;
 mod pc_media;
 mod pc_memory;
 mod pc_ports;
@@ -110,7 +111,12 @@ impl Machine {
             return Err(MachineError::MemorySize { bytes: config.memory });
         }
         let mut mem = pc_memory::memory(config.memory)?;
-        let pc = Pc::new(Clock::new(config.deterministic), config.epoch, config.memory);
+        let pc = Pc::new(
+            Clock::new(config.deterministic),
+            config.epoch,
+            config.memory,
+            pc_apic::has_apic(config.model),
+        );
         pc.vga.blank_text(&mut pc_memory::Video(&mut mem));
         let mut machine = Machine { cpu: State::new(config.model), mem, vmm: Vmm::new(pc), engine, config };
         machine.cpu.seg.iter_mut().for_each(cpu::Segment::refresh);
@@ -190,7 +196,7 @@ impl Machine {
         if self.vmm.board.has_output() {
             return Some(Exit::Slice);
         }
-        let open = self.cpu.eflags & cpu::eflags::IF != 0;
+        let open = self.cpu.eflags & cpu::eflags::IF != 0 || self.vmm.board.nmi_may_come();
         match deadline {
             Some(d) if open && self.config.deterministic => {
                 self.vmm.board.clock.skip_to(d, self.cpu.retired);
@@ -214,9 +220,11 @@ impl Machine {
         if requests.init {
             let a20 = self.cpu.a20_mask;
             self.reset_cpu();
+            self.vmm.board.init_apic();
             self.cpu.a20_mask = a20;
             self.synchronise();
         }
+        self.cpu.nmi_pending |= self.vmm.board.lapic.take_nmi();
         if requests.power_off {
             return Some(Exit::PowerOff);
         }
@@ -278,6 +286,11 @@ impl Machine {
     /// Presses ACPI's power button.
     pub fn power_button(&mut self) {
         self.vmm.board.power_button();
+    }
+
+    /// Presses the NMI button.
+    pub fn nmi_button(&mut self) {
+        self.vmm.board.nmi_button();
     }
 
     /// The picture on the screen.

@@ -1,4 +1,4 @@
-//! The board: an i440FX/PIIX3-class PC, its devices wired to one interrupt controller.
+//! The board: an i440FX/PIIX3-class PC, its devices wired to the interrupt controllers.
 
 use crate::Firmware;
 use crate::clock::{Clock, time_stamp};
@@ -11,8 +11,10 @@ use dev::floppy::Floppy;
 use dev::fw_cfg::FwCfg;
 use dev::i8042::I8042;
 use dev::ide::Ide;
+use dev::ioapic::IoApic;
 use dev::isa_debug::IsaDebug;
 use dev::keys::Key;
+use dev::lapic::Lapic;
 use dev::pci::{Pam, PciBus};
 use dev::pic8259::PicPair;
 use dev::pit8254::Pit;
@@ -59,6 +61,8 @@ pub struct Pc {
     /// The one clock.
     pub clock: Clock,
     pub(crate) pic: PicPair,
+    pub(crate) lapic: Lapic,
+    pub(crate) ioapic: IoApic,
     pub(crate) pit: Pit,
     pub(crate) port61: Port61,
     pub(crate) port92: Port92,
@@ -80,6 +84,8 @@ pub struct Pc {
     pub(crate) flash: u32,
     /// Where the linear frame buffer is mapped.
     pub(crate) frame_buffer: Option<u32>,
+    /// The page of RAM that the local APIC hides, and what it is without it.
+    pub(crate) apic_page: Option<(u32, mem::PageKind)>,
     /// How the BIOS area is mapped.
     pub(crate) pam: [Option<Pam>; 13],
     pub(crate) a20: bool,
@@ -92,11 +98,13 @@ pub struct Pc {
 
 impl Pc {
     /// The board after power-on, as firmware leaves it for a kernel that is loaded directly:
-    /// A20 open, PM base set, ACPI on.
-    pub fn new(clock: Clock, epoch: i64, memory: u64) -> Pc {
+    /// A20 open, PM base set, ACPI on, interrupts routed. `apic`: there are APICs.
+    pub fn new(clock: Clock, epoch: i64, memory: u64, apic: bool) -> Pc {
         let mut pc = Pc {
             clock,
             pic: PicPair::new(),
+            lapic: Lapic::new(apic),
+            ioapic: IoApic::new(),
             pit: Pit::new(),
             port61: Port61::new(),
             port92: Port92::new(),
@@ -115,6 +123,7 @@ impl Pc {
             firmware: Firmware::default(),
             flash: 0,
             frame_buffer: None,
+            apic_page: None,
             pam: [None; 13],
             a20: true,
             requests: Requests::default(),
@@ -125,6 +134,7 @@ impl Pc {
         pc.pci.add(DISPLAY, vga::pci_function(VIDEO));
         pc.rtc.set_memory_size(memory);
         pc.pm.set_sci_enabled(true);
+        pc.interrupts_in_firmwares_place();
         if let Some(f) = pc.pci.function_mut(dev::pci::POWER_MANAGEMENT) {
             f.set(0x40, &(u32::from(PM_BASE) | 1).to_le_bytes());
             f.set(0x80, &[1]);
@@ -135,13 +145,13 @@ impl Pc {
 
     /// What the board's reset line does to the devices.
     pub(crate) fn reset(&mut self, mem: &mut Memory) {
-        let mut new = Pc::new(self.clock.clone(), 0, mem.len());
+        let mut new = Pc::new(self.clock.clone(), 0, mem.len(), self.lapic.present());
         std::mem::swap(&mut new.rtc, &mut self.rtc);
         new.rtc.reset();
         new.debug = std::mem::take(&mut self.debug);
         new.flash = self.flash;
         new.firmware = std::mem::take(&mut self.firmware);
-        new.frame_buffer = self.frame_buffer;
+        (new.frame_buffer, new.apic_page) = (self.frame_buffer, self.apic_page);
         new.take_media(self);
         std::mem::swap(&mut new.fw_cfg, &mut self.fw_cfg);
         *self = new;
@@ -154,6 +164,7 @@ impl Pc {
     /// Takes back what [`Pc::new`] did in firmware's place.
     pub(crate) fn power_management_by_firmware(&mut self) {
         self.pm.set_sci_enabled(false);
+        self.interrupts_by_firmware();
         if let Some(f) = self.pci.function_mut(dev::pci::POWER_MANAGEMENT) {
             f.set(0x40, &1u32.to_le_bytes());
             f.set(0x80, &[0]);
@@ -170,6 +181,7 @@ impl Pc {
     pub fn deadline(&self) -> Option<Nanos> {
         let uarts = earlier(self.uarts[0].deadline(), self.uarts[1].deadline());
         let timers = earlier(self.pit.deadline(), self.rtc.deadline());
+        let timers = earlier(timers, self.lapic.deadline());
         let rest = earlier(self.i8042.deadline(), self.pm.deadline());
         earlier(earlier(uarts, timers), earlier(rest, earlier(self.floppy.deadline(), self.ide.deadline())))
     }
@@ -195,8 +207,11 @@ impl Pc {
         if self.pit.take_irq0_edges(now) > 0 {
             // an edge that has come and gone since is an edge all the same
             self.pic.set_irq(0, false);
+            self.apic_lines();
             self.pic.set_irq(0, true);
+            self.apic_lines();
         }
+        self.lapic.advance(now);
         self.rtc.advance(now);
         self.uarts.iter_mut().for_each(|u| u.advance(now));
         self.i8042.advance(now);
@@ -220,6 +235,7 @@ impl Pc {
         self.pic.set_irq(15, self.ide.irq(1));
         self.pic.set_irq(SCI_IRQ, self.pm.irq());
         self.pic.set_irq(FERR_IRQ, self.ferr);
+        self.apic_lines();
         let a20 = self.a20();
         self.requests.a20_changed |= a20 != std::mem::replace(&mut self.a20, a20);
         let cpu = self.i8042.take_reset() | self.port92.take_reset();
@@ -314,10 +330,16 @@ impl Board for Pc {
 
     fn mmio_read(&mut self, mem: &mut Memory, now: u64, at: u64, size: u32) -> u64 {
         let now = self.clock.now(now);
+        if let Some(value) = self.read_apic(at, size, now) {
+            return value;
+        }
         (0..u64::from(size)).fold(0, |v, n| v | u64::from(self.read_memory(mem, at + n, now)) << (8 * n))
     }
 
-    fn mmio_write(&mut self, mem: &mut Memory, _: u64, at: u64, size: u32, value: u64) {
+    fn mmio_write(&mut self, mem: &mut Memory, now: u64, at: u64, size: u32, value: u64) {
+        if self.write_apic(at, value, self.clock.now(now)) {
+            return;
+        }
         for n in 0..u64::from(size) {
             self.write_memory(mem, at + n, (value >> (8 * n)) as u8);
         }
@@ -327,12 +349,21 @@ impl Board for Pc {
         time_stamp(self.clock.now(now))
     }
 
+    fn apic_base(&self) -> u32 {
+        self.lapic.base()
+    }
+
+    fn set_apic_base(&mut self, mem: &mut Memory, value: u32) {
+        self.lapic.set_base(value);
+        self.map_apic(mem);
+    }
+
     fn interrupt_pending(&self) -> bool {
-        self.pic.pending()
+        self.lapic.intr()
     }
 
     fn acknowledge(&mut self) -> Option<u8> {
-        self.pic.pending().then(|| self.pic.acknowledge())
+        self.acknowledge_interrupt()
     }
 
     fn numeric_error(&mut self) {
@@ -341,6 +372,6 @@ impl Board for Pc {
     }
 
     fn attention(&self) -> bool {
-        self.requests != Requests::default()
+        self.requests != Requests::default() || self.lapic.nmi()
     }
 }

@@ -64,6 +64,7 @@ impl Pc {
 
     pub(crate) fn map_memory(&mut self, mem: &mut Memory) {
         self.map_frame_buffer(mem);
+        self.map_apic(mem);
         if self.flash > 0 {
             for (n, pam) in self.pci.pam().into_iter().enumerate() {
                 if self.pam[n] != Some(pam) {

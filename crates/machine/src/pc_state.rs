@@ -102,6 +102,8 @@ macro_rules! devices {
 
 devices! {
     "pic8259" { pic }
+    "lapic" { lapic }
+    "ioapic" { ioapic }
     "pit8254" { pit }
     "port61" { port61 }
     "port92" { port92 }

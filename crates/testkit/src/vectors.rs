@@ -135,6 +135,10 @@ impl Board for Bus {
     fn time_stamp(&mut self, now: u64) -> u64 {
         now
     }
+    fn apic_base(&self) -> u32 {
+        0
+    }
+    fn set_apic_base(&mut self, _: &mut Memory, _: u32) {}
     fn interrupt_pending(&self) -> bool {
         false
     }

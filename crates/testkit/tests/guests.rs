@@ -125,6 +125,8 @@ fn debian_gives_a_shell() -> Outcome {
     if !model.contains("N270") {
         return Err(format!("model name: {model:?}").into());
     }
+    let interrupts = console.command("cat /proc/interrupts", PROMPT)?;
+    uses_the_apics(&interrupts)?;
     let answer = console.command("echo $((6*7))", PROMPT)?;
     expect("6 times 7", answer.trim(), "42")?;
     console.type_line("poweroff -f");
@@ -132,6 +134,18 @@ fn debian_gives_a_shell() -> Outcome {
         Exit::PowerOff => Ok(()),
         other => Err(format!("{other:?} instead of power off").into()),
     }
+}
+
+/// The PIT came through the I/O APIC, and the local timer took over.
+fn uses_the_apics(interrupts: &str) -> Outcome {
+    let count = |line: &str| line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0u64);
+    let at_least =
+        |name: &str, least| interrupts.lines().any(|l| l.trim_start().starts_with(name) && count(l) >= least);
+    let io_apic = interrupts.lines().any(|l| l.contains("IO-APIC") && l.contains("timer"));
+    if io_apic && at_least("0:", 1) && at_least("LOC:", 10) && at_least("ERR:", 0) {
+        return Ok(());
+    }
+    Err(format!("/proc/interrupts: {interrupts}").into())
 }
 
 /// Instructions between two comparisons.

@@ -10,4 +10,4 @@ mod system;
 
 pub use dispatcher::{Mode, Outcome, Stats, Vmm};
 pub use live::Live;
-pub use system::{Atom, Board, Privilege, System};
+pub use system::{APIC_BASE, APIC_BSP, APIC_ENABLE, Atom, Board, Privilege, System};

@@ -177,6 +177,14 @@ impl<B: Board> System for Live<'_, B> {
     fn time_stamp(&mut self) -> u64 {
         self.board.time_stamp(self.cpu.retired).wrapping_add(self.cpu.tsc_offset)
     }
+    fn apic_base(&mut self) -> u32 {
+        self.board.apic_base()
+    }
+    fn set_apic_base(&mut self, value: u32) {
+        self.board.set_apic_base(self.mem, value);
+        self.after_device();
+        self.cpu.leave = true;
+    }
     fn physical_dword(&mut self, at: u32) -> u32 {
         self.mem.dword(at & self.cpu.a20_mask).unwrap_or(u32::MAX)
     }

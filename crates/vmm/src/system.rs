@@ -97,7 +97,17 @@ pub enum Atom {
     Is8086,
     /// The CPU is an 80286 (descriptors have 24-bit bases, no 32-bit types).
     Is286,
+    /// IA32_APIC_BASE's global enable: the chip has a local APIC, and it is on.
+    ApicEnabled,
 }
+
+/// Bits of IA32_APIC_BASE (SDM vol. 3A, 10.4.4): bootstrap processor, global enable, and the
+/// address of the page of registers. There is no x2APIC mode, and no address beyond 4 GiB.
+pub const APIC_BSP: u32 = 1 << 8;
+/// See [`APIC_BSP`].
+pub const APIC_ENABLE: u32 = 1 << 11;
+/// See [`APIC_BSP`].
+pub const APIC_BASE: u32 = 0xffff_f000;
 
 /// In whose name memory is accessed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,6 +156,11 @@ pub trait System {
     fn time_stamp(&mut self) -> u64;
     /// Reads an aligned dword at a physical address; ones where there is no memory.
     fn physical_dword(&mut self, at: u32) -> u32;
+
+    /// IA32_APIC_BASE, a register of the local APIC; 0 where there is none.
+    fn apic_base(&mut self) -> u32;
+    /// Writes IA32_APIC_BASE, whose value was checked.
+    fn set_apic_base(&mut self, value: u32);
 
     /// To be called after a change of CR0, CR3, CR4, EFER, A20, CPL or EFLAGS.VM: brings the
     /// shadow that engines use in line.
@@ -241,6 +256,11 @@ pub trait System {
         let t = self.state().model == CpuModel::I286;
         self.ask(Atom::Is286, t)
     }
+    /// IA32_APIC_BASE.E.
+    fn apic_enabled(&mut self) -> bool {
+        let t = self.apic_base() & APIC_ENABLE != 0;
+        self.ask(Atom::ApicEnabled, t)
+    }
     /// A selector is null (SDM vol. 3A, 3.4.2).
     fn null(&mut self, selector: u16) -> bool {
         self.ask(Atom::SelectorNull, selector & 0xfffc == 0)
@@ -276,6 +296,10 @@ pub trait Board {
     fn mmio_write(&mut self, mem: &mut Memory, now: u64, at: u64, size: u32, value: u64);
     /// The time-stamp counter at `now`.
     fn time_stamp(&mut self, now: u64) -> u64;
+    /// IA32_APIC_BASE; 0: there is no local APIC.
+    fn apic_base(&self) -> u32;
+    /// Writes IA32_APIC_BASE.
+    fn set_apic_base(&mut self, mem: &mut Memory, value: u32);
     /// INTR is raised.
     fn interrupt_pending(&self) -> bool;
     /// The interrupt acknowledge cycle.

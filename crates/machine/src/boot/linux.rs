@@ -64,7 +64,7 @@ pub(super) fn load(
     }
     command_line(kernel, append, mem)?;
     put(mem, "the zero page", ZERO_PAGE, &zero)?;
-    let tables = crate::acpi::tables(mem.len());
+    let tables = crate::acpi::tables(mem.len(), crate::pc_apic::has_apic(cpu.model));
     put(mem, "the ACPI tables", u64::from(crate::acpi::AT), &tables)?;
     mem.set_kind(crate::acpi::AT, 0x1_0000, PageKind::Rom);
     flat_protected(cpu, 0x10, 0x18, KERNEL as u32);

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod addressing;
+mod apic;
 mod debug;
 mod events;
 mod modes;

@@ -39,6 +39,8 @@ pub(crate) fn systemd() -> Outcome {
     c.wait_for("Password: ")?;
     c.type_line("ringer");
     c.wait_for("# ")?;
+    let interrupts = c.command("grep -c -e IO-APIC.*ata_piix -e 'LOC: *[1-9]' /proc/interrupts", "# ")?;
+    super::contains("/proc/interrupts", &interrupts, "3")?;
     c.command("echo forty-two > /root/kept", "# ")?;
     c.command("sync; echo $((41+1)) synced", "42 synced")?;
     let synced = log.len();

@@ -16,6 +16,36 @@ pub(crate) fn memtest() -> Outcome {
     contains("memtest86+", &c.screen(), "Errors: 0\n")
 }
 
+/// The BIOS's RSDP, RSDT and MADT, with one CPU, one I/O APIC, and the timer at its input 2.
+pub(crate) fn madt() -> Outcome {
+    let mut c = start(&[cd(file::MEMTEST)], 64)?;
+    c.wait_for_screen("Memtest86+")?;
+    let mut memory = vec![0; 64 << 20];
+    c.machine.read_physical(0, &mut memory);
+    let read = |at: u32, len: usize| memory.get(at as usize..).and_then(|m| m.get(..len)).unwrap_or_default();
+    let dword = |at: u32| read(at, 4).iter().rev().fold(0, |v, &b| v << 8 | u32::from(b));
+    let rsdp = (0xf_0000..0x10_0000).step_by(16).find(|&at| read(at, 8) == b"RSD PTR ").ok_or("no RSDP")?;
+    let rsdt = dword(rsdp + 16);
+    let mut entries = (36..dword(rsdt + 4)).step_by(4).map(|n| dword(rsdt + n));
+    let madt = entries.find(|&at| read(at, 4) == b"APIC").ok_or("no MADT")?;
+    let table = read(madt, dword(madt + 4) as usize);
+    if table.iter().fold(0u8, |sum, &b| sum.wrapping_add(b)) != 0 || dword(madt + 36) != 0xfee0_0000 {
+        return Err(format!("its MADT: {table:x?}").into());
+    }
+    let wanted: [&[u8]; 3] =
+        [&[0, 8, 0, 0, 1, 0, 0, 0], &[1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0], &[2, 10, 0, 0, 2, 0, 0, 0]];
+    let mut rest = &table[44..];
+    let mut found = 0;
+    while let [_, len, ..] = rest
+        && *len >= 2
+        && let Some((entry, behind)) = rest.split_at_checked(usize::from(*len))
+    {
+        found += wanted.iter().filter(|w| entry.starts_with(w)).count();
+        rest = behind;
+    }
+    if found == 3 { Ok(()) } else { Err(format!("its MADT has {found} of 3 entries: {table:x?}").into()) }
+}
+
 fn grub(drive: Drive) -> Outcome {
     let mut c = start(&[drive], 64)?;
     c.wait_for_screen("GNU GRUB  version 2.06")?;

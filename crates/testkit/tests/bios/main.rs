@@ -30,6 +30,7 @@ fn main() {
         with("a_file_on_the_floppy_survives_a_reboot", dos && tool("mcopy"), dos::file_survives),
         with("two_machines_run_side_by_side", dos, dos::two_machines),
         with("memtest_finds_no_error", have(&[file::MEMTEST]), loaders::memtest),
+        with("the_bios_describes_the_apics", have(&[file::MEMTEST]), loaders::madt),
         with("grub_starts_from_cd", have(&[file::GRUB_CD]), loaders::grub_cd),
         with("grub_starts_from_floppy", have(&[file::GRUB_FLOPPY]), loaders::grub_floppy),
         with("isolinux_shows_hdt", have(&[file::ISOLINUX]), loaders::hdt),

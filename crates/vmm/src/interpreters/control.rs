@@ -1,7 +1,7 @@
 //! Control, debug and model-specific registers, HLT, caches, time (SDM vol. 2 and 3A, ch. 2).
 
 use super::operand::{effective_address, read_operand, write_operand};
-use crate::{Atom, System};
+use crate::{APIC_BASE, APIC_BSP, APIC_ENABLE, Atom, System};
 use cpu::{Activity, CpuModel, Fault, Flow, Insn, State, cr0, cr4, reg};
 
 /// SMSW. A register destination gets all of CR0 with a 32-bit operand.
@@ -279,6 +279,7 @@ pub fn rdpmc<S: System>(s: &mut S) -> Result<Flow, Fault> {
 mod msr {
     pub(super) const TSC: u32 = 0x10;
     pub(super) const PLATFORM_ID: u32 = 0x17;
+    pub(super) const APIC_BASE: u32 = 0x1b;
     pub(super) const BIOS_SIGN_ID: u32 = 0x8b;
     pub(super) const SYSENTER_CS: u32 = 0x174;
     pub(super) const SYSENTER_EIP: u32 = 0x176;
@@ -299,6 +300,8 @@ pub fn rdmsr<S: System>(s: &mut S) -> Result<Flow, Fault> {
     let value = match n {
         msr::TSC => s.time_stamp(),
         msr::PLATFORM_ID | msr::BIOS_SIGN_ID if s.state().model >= CpuModel::Pentium2 => 0,
+        // the Pentium's APIC is switched by a pin
+        msr::APIC_BASE if s.state().model >= CpuModel::Pentium2 => s.apic_base().into(),
         msr::SYSENTER_CS..=msr::SYSENTER_EIP if s.state().model >= CpuModel::Pentium2 => {
             u64::from(s.state().sysenter[(n - msr::SYSENTER_CS) as usize])
         }
@@ -330,6 +333,13 @@ pub fn wrmsr<S: System>(s: &mut S) -> Result<Flow, Fault> {
             cpu.tsc_offset = cpu.tsc_offset.wrapping_add(value.wrapping_sub(now));
         }
         msr::BIOS_SIGN_ID if s.state().model >= CpuModel::Pentium2 => {}
+        msr::APIC_BASE if s.state().model >= CpuModel::Pentium2 => {
+            let known = u64::from(APIC_BASE | APIC_ENABLE | APIC_BSP);
+            if !s.ask(Atom::ValueLegal, value & !known == 0) {
+                return Err(Fault::GP0);
+            }
+            s.set_apic_base(value as u32);
+        }
         msr::SYSENTER_CS..=msr::SYSENTER_EIP if s.state().model >= CpuModel::Pentium2 => {
             s.state_mut().sysenter[(n - msr::SYSENTER_CS) as usize] = value as u32;
         }
@@ -348,8 +358,9 @@ pub fn wrmsr<S: System>(s: &mut S) -> Result<Flow, Fault> {
 /// # Errors
 /// None on models that have it.
 pub fn cpuid<S: System>(s: &mut S) -> Result<Flow, Fault> {
+    let apic = s.apic_enabled();
     let cpu = s.state_mut();
-    let [a, b, c, d] = super::cpuid::leaf(cpu.model, cpu.r32(reg::AX));
+    let [a, b, c, d] = super::cpuid::leaf(cpu.model, cpu.r32(reg::AX), apic);
     for (r, v) in [(reg::AX, a), (reg::BX, b), (reg::CX, c), (reg::DX, d)] {
         cpu.set_r32(r, v);
     }

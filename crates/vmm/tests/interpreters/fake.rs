@@ -68,6 +68,7 @@ pub(crate) struct Fake {
     /// An atom that is answered wrongly.
     pub(crate) lie: Option<Atom>,
     pub(crate) space_changes: u32,
+    pub(crate) apic_base: u32,
 }
 
 impl Fake {
@@ -75,7 +76,8 @@ impl Fake {
     pub(crate) fn real(model: CpuModel) -> Fake {
         let cpu = State::new(model);
         let memory = vec![0; 0x2_0000];
-        let mut f = Fake { cpu, memory, hole: 0..0, asked: BTreeSet::new(), lie: None, space_changes: 0 };
+        let (asked, apic_base) = (BTreeSet::new(), 0xfee0_0900);
+        let mut f = Fake { cpu, memory, hole: 0..0, asked, lie: None, space_changes: 0, apic_base };
         f.cpu.seg = [cpu::Segment::real(0, 0); 8];
         f.cpu.seg[1] = cpu::Segment::real(0x700, 0);
         f.cpu.seg[2] = cpu::Segment::real(0x800, 0);
@@ -279,6 +281,12 @@ impl System for Fake {
     fn port_out(&mut self, _: u16, _: u32, _: u32) {}
     fn time_stamp(&mut self) -> u64 {
         0
+    }
+    fn apic_base(&mut self) -> u32 {
+        self.apic_base
+    }
+    fn set_apic_base(&mut self, value: u32) {
+        self.apic_base = value;
     }
     fn physical_dword(&mut self, _: u32) -> u32 {
         0

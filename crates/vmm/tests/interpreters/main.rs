@@ -2,6 +2,7 @@
 //! each against what the manual says.
 #![allow(clippy::unwrap_used)]
 
+mod apic;
 mod descriptors;
 mod fake;
 mod interrupts;
