@@ -21,6 +21,7 @@ pub mod i8042;
 pub mod ide;
 pub mod isa_debug;
 pub mod keys;
+pub mod ne2000;
 pub mod pci;
 pub mod pic8259;
 pub mod pit8254;
