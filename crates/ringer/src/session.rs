@@ -5,6 +5,7 @@ use crate::control::{Controlled, Wishes};
 use crate::display::UserEvent;
 use crate::display::text::{Cell, Page, TextDisplay};
 use crate::media::Media;
+use crate::nic;
 use crate::qmp::Qmp;
 use crate::run::{DETERMINISTIC_EPOCH, STEP};
 use crate::serial::{self, Line};
@@ -68,6 +69,7 @@ impl<'a> Session<'a> {
             None => {
                 let mut machine = Machine::new(config, Box::new(Interpreter::default()))?;
                 media.insert(run, machine.board(), &complaints)?;
+                nic::attach(run, &image, machine.board());
                 machine
             }
         };
@@ -294,8 +296,10 @@ fn loaded(path: &Path, run: &Run, media: &Media, complaints: &Complaints) -> any
     let file = File::open(path).with_context(context)?;
     let mut inserted = Ok(());
     let engine = Box::new(Interpreter::default());
-    let machine =
-        Machine::load(BufReader::new(file), engine, |board| inserted = media.insert(run, board, complaints));
+    let machine = Machine::load(BufReader::new(file), engine, |board| {
+        nic::insist(run, board);
+        inserted = media.insert(run, board, complaints);
+    });
     inserted?;
     machine.with_context(context)
 }

@@ -1,10 +1,8 @@
-//! screen MEDIA(f:|d:|c:PATH)... [SECONDS | "text typed" | s:PNG | w:text]...
+//! screen MEDIA(f:|d:|c:PATH)... [n:pci|isa] [SECONDS | "text typed" | k:CHORD | s:PNG | w:text]...
 use machine::*;
 use std::path::Path;
 fn main() {
     let mut args = std::env::args().skip(1).peekable();
-    let bios = std::fs::read("/usr/share/seabios/bios-256k.bin").unwrap();
-    let video = std::fs::read("/usr/share/seabios/vgabios-stdvga.bin").ok();
     let mem: u64 = std::env::var("MEM").ok().and_then(|m| m.parse().ok()).unwrap_or(64);
     let config =
         Config { memory: mem << 20, model: cpu::CpuModel::N270, deterministic: true, epoch: 946_684_800 };
@@ -26,12 +24,15 @@ fn main() {
         } else if let Some(p) = a.strip_prefix("d:") {
             m.board().attach_disk(0, open(p));
             order.push(BootDevice::Disk);
+        } else if let Some(kind) = a.strip_prefix("n:") {
+            let kind = if kind == "isa" { NicKind::Isa } else { NicKind::Pci };
+            m.board().attach_nic(Nic { kind, mac: Nic::MAC });
         } else {
             break;
         }
         args.next();
     }
-    m.boot(&Image::Firmware(Firmware { bios, video, order })).unwrap();
+    m.boot(&Image::Firmware(testkit::bios::firmware(order).unwrap())).unwrap();
     let mut t = Typist::default();
     let mut serial = vec![];
     let mut debug = vec![];
@@ -69,6 +70,8 @@ fn main() {
             std::fs::write(p, picture::png(&m.frame())).unwrap();
         } else if let Ok(s) = a.parse::<f64>() {
             go(&mut m, &mut t, s, &mut |_| false);
+        } else if let Some(chord) = a.strip_prefix("k:") {
+            t.chord(&chord.split('-').filter_map(dev::keys::Key::from_qcode).collect::<Vec<_>>());
         } else if let Some(w) = a.strip_prefix("w:") {
             go(&mut m, &mut t, 600.0, &mut |m| text(m).contains(w));
         } else {

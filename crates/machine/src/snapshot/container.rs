@@ -61,6 +61,14 @@ pub enum SnapshotError {
     /// The machine has other drives or media.
     #[error("it was made with other media: {0}")]
     Media(String),
+    /// The machine has another network card, or none.
+    #[error("it was made with another network card: it had {saved}, and the machine has {found}")]
+    Nic {
+        /// The card in the snapshot.
+        saved: String,
+        /// The machine's.
+        found: String,
+    },
 }
 
 /// A section.
