@@ -9,6 +9,8 @@ mod firmware;
 mod hash;
 mod monitor;
 mod network;
+#[cfg(test)]
+mod network_tests;
 mod pc;
 mod pc_media;
 mod pc_memory;
