@@ -72,7 +72,9 @@ fn ipxe(kind: NicKind, driver: &str) -> Outcome {
     // the CD's loader asks what to boot if Scroll Lock is on; the shell is iPXE's command line's
     c.wait_for_screen("Booting from")?;
     let lock = Key::from_qcode("scroll_lock").ok_or("no such key")?;
-    (c.machine.key(lock, true), c.machine.key(lock, false));
+    for down in [true, false] {
+        c.machine.key(lock, down);
+    }
     c.wait_for_screen("boot:")?;
     c.keys("ipxe.lkrn shell\n");
     c.wait_for_screen("\niPXE>")?;
