@@ -40,6 +40,7 @@ fn main() {
         with("debian_installer_asks_for_the_language", have(&[file::INSTALLER]), disks::installer),
         with("debian_boots_from_its_disk", have(&[file::DISK]) && tool("e2fsck"), disks::systemd),
         with("freedos_goes_on_from_any_snapshot", dos, snapshots::freedos),
+        with("ipxe_goes_on_from_any_snapshot", have(&[file::IPXE]), snapshots::ipxe),
         with("debian_goes_on_from_any_snapshot", have(&[file::DISK]), snapshots::debian),
         with("a_damaged_snapshot_changes_nothing", dos, snapshots::damaged),
     ];
