@@ -24,6 +24,7 @@ pub mod ioapic;
 pub mod isa_debug;
 pub mod keys;
 pub mod lapic;
+pub mod ne2000;
 pub mod pci;
 pub mod pic8259;
 pub mod pit8254;

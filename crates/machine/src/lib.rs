@@ -8,6 +8,9 @@ mod describe;
 mod firmware;
 mod hash;
 mod monitor;
+mod network;
+#[cfg(test)]
+mod network_tests;
 mod pc;
 mod pc_apic;
 mod pc_media;
@@ -29,6 +32,7 @@ use vmm::{Outcome, Stats, Vmm};
 pub use boot::{BootError, Image};
 pub use clock::{Clock, Nanos, TSC_HZ};
 pub use firmware::{BootDevice, Firmware};
+pub use network::{Nic, NicKind};
 pub use pc::Pc;
 pub use pc_state::PartError;
 pub use typist::{Stroke, Typist};

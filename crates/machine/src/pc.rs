@@ -2,6 +2,7 @@
 
 use crate::Firmware;
 use crate::clock::{Clock, time_stamp};
+use crate::network::Link;
 use crate::pc_memory::{BusMaster, VIDEO, Video};
 use crate::pc_screen::Shown;
 use dev::Nanos;
@@ -53,6 +54,8 @@ pub(crate) const DISPLAY: u8 = dev::pci::devfn(2, 0);
 /// The ports of the VBE registers.
 pub(crate) const VBE: u16 = 0x1ce;
 pub(crate) const VBE_LAST: u16 = 0x1cf;
+/// Lines that no device on the board has for itself.
+const FREE_IRQS: [u8; 4] = [5, 7, 10, 11];
 /// IRQ of FERR#.
 const FERR_IRQ: u8 = 13;
 
@@ -77,6 +80,8 @@ pub struct Pc {
     pub(crate) floppy: Floppy,
     pub(crate) ide: Ide,
     pub(crate) fw_cfg: FwCfg,
+    /// The network card, if there is one.
+    pub(crate) link: Option<Box<Link>>,
     pub(crate) ferr: bool,
     /// The firmware, without its image, which is in the flash.
     pub(crate) firmware: Firmware,
@@ -119,6 +124,7 @@ impl Pc {
             floppy: Floppy::new(),
             ide: Ide::new(),
             fw_cfg: FwCfg::new(),
+            link: None,
             ferr: false,
             firmware: Firmware::default(),
             flash: 0,
@@ -153,6 +159,7 @@ impl Pc {
         new.firmware = std::mem::take(&mut self.firmware);
         (new.frame_buffer, new.apic_page) = (self.frame_buffer, self.apic_page);
         new.take_media(self);
+        new.take_nic(self);
         std::mem::swap(&mut new.fw_cfg, &mut self.fw_cfg);
         *self = new;
         if self.flash > 0 {
@@ -163,6 +170,7 @@ impl Pc {
 
     /// Takes back what [`Pc::new`] did in firmware's place.
     pub(crate) fn power_management_by_firmware(&mut self) {
+        self.nic_by_firmware();
         self.pm.set_sci_enabled(false);
         self.interrupts_by_firmware();
         if let Some(f) = self.pci.function_mut(dev::pci::POWER_MANAGEMENT) {
@@ -183,7 +191,8 @@ impl Pc {
         let timers = earlier(self.pit.deadline(), self.rtc.deadline());
         let timers = earlier(timers, self.lapic.deadline());
         let rest = earlier(self.i8042.deadline(), self.pm.deadline());
-        earlier(earlier(uarts, timers), earlier(rest, earlier(self.floppy.deadline(), self.ide.deadline())))
+        let drives = earlier(self.floppy.deadline(), self.ide.deadline());
+        earlier(earlier(uarts, timers), earlier(rest, earlier(drives, self.nic_deadline())))
     }
 
     /// As [`Pc::deadline`]; the board says so if an access of the guest makes it earlier.
@@ -218,23 +227,29 @@ impl Pc {
         self.pm.advance(now);
         self.floppy.advance(now, &mut self.dma, &mut BusMaster(mem));
         self.ide.advance(now, &mut BusMaster(mem));
+        self.advance_nic(now);
         self.lines();
     }
 
-    /// Drives the interrupt lines from the devices' outputs.
+    /// Drives the interrupt lines from the devices' outputs. Whoever is on a line can pull it.
     pub(crate) fn lines(&mut self) {
-        self.pic.set_irq(0, self.pit.irq());
-        self.pic.set_irq(1, self.i8042.irq1());
-        self.pic.set_irq(6, self.floppy.irq());
-        self.pic.set_irq(12, self.i8042.irq12());
-        self.pic.set_irq(8, self.rtc.irq());
-        for (u, irq) in self.uarts.iter().zip(SERIAL_IRQ) {
-            self.pic.set_irq(irq, u.irq());
+        let own = [
+            (0, self.pit.irq()),
+            (1, self.i8042.irq1()),
+            (6, self.floppy.irq()),
+            (12, self.i8042.irq12()),
+            (8, self.rtc.irq()),
+            (SERIAL_IRQ[0], self.uarts[0].irq()),
+            (SERIAL_IRQ[1], self.uarts[1].irq()),
+            (14, self.ide.irq(0)),
+            (15, self.ide.irq(1)),
+            (SCI_IRQ, self.pm.irq()),
+            (FERR_IRQ, self.ferr),
+        ];
+        let others = self.nic_line() | self.pci.irq_lines();
+        for (irq, level) in own.into_iter().chain(FREE_IRQS.map(|irq| (irq, false))) {
+            self.pic.set_irq(irq, level || others >> irq & 1 != 0);
         }
-        self.pic.set_irq(14, self.ide.irq(0));
-        self.pic.set_irq(15, self.ide.irq(1));
-        self.pic.set_irq(SCI_IRQ, self.pm.irq());
-        self.pic.set_irq(FERR_IRQ, self.ferr);
         self.apic_lines();
         let a20 = self.a20();
         self.requests.a20_changed |= a20 != std::mem::replace(&mut self.a20, a20);

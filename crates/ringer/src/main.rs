@@ -7,6 +7,7 @@ mod display;
 mod firmware;
 mod load;
 mod media;
+mod nic;
 mod qmp;
 mod report;
 mod run;

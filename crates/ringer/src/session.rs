@@ -6,6 +6,7 @@ use crate::display::UserEvent;
 use crate::display::text::{Cell, Page, TextDisplay};
 use crate::display::window::WindowDisplay;
 use crate::media::Media;
+use crate::nic;
 use crate::qmp::Qmp;
 use crate::run::{DETERMINISTIC_EPOCH, STEP};
 use crate::serial::{self, Line};
@@ -79,6 +80,7 @@ impl<'a> Session<'a> {
             None => {
                 let mut machine = Machine::new(config, Box::new(Interpreter::default()))?;
                 media.insert(run, machine.board(), &complaints)?;
+                nic::attach(run, image.as_ref(), machine.board());
                 machine
             }
         };
@@ -340,8 +342,10 @@ fn loaded(path: &Path, run: &Run, media: &Media, complaints: &Complaints) -> any
     let file = File::open(path).with_context(context)?;
     let mut inserted = Ok(());
     let engine = Box::new(Interpreter::default());
-    let machine =
-        Machine::load(BufReader::new(file), engine, |board| inserted = media.insert(run, board, complaints));
+    let machine = Machine::load(BufReader::new(file), engine, |board| {
+        nic::insist(run, board);
+        inserted = media.insert(run, board, complaints);
+    });
     inserted?;
     machine.with_context(context)
 }
