@@ -314,6 +314,11 @@ impl Machine {
         self.vmm.board.flash > 0
     }
 
+    /// Stops virtual time, or lets it go on, for a machine that is not run for a while.
+    pub fn set_running(&mut self, on: bool) {
+        self.vmm.board.clock.set_running(on);
+    }
+
     /// The present virtual time.
     pub fn now(&self) -> Nanos {
         self.vmm.board.now(self.cpu.retired)

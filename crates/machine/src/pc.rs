@@ -355,6 +355,9 @@ impl Board for Pc {
         if self.write_apic(at, value, self.clock.now(now)) {
             return;
         }
+        if size == 2 && self.write_vbe_register(mem, at, value as u16) {
+            return;
+        }
         for n in 0..u64::from(size) {
             self.write_memory(mem, at + n, (value >> (8 * n)) as u8);
         }

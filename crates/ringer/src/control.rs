@@ -43,6 +43,7 @@ impl Control for Controlled<'_> {
     fn set_running(&mut self, on: bool) {
         if on == *self.paused {
             *self.paused = !on;
+            self.machine.set_running(on);
             if on {
                 self.wishes.resumed = true;
             } else {
@@ -119,7 +120,10 @@ impl Control for Controlled<'_> {
     fn load(&mut self, from: &Path) -> Result<(), QmpError> {
         let file = File::open(from).map_err(|e| host(from, e))?;
         let engine = Box::new(Interpreter::default());
-        self.machine.load_in_place(BufReader::new(file), engine).map_err(|e| host(from, e))
+        self.machine.load_in_place(BufReader::new(file), engine).map_err(|e| host(from, e))?;
+        self.typist.clear();
+        self.machine.set_running(!*self.paused);
+        Ok(())
     }
 
     fn info(&mut self, name: &str) -> Option<String> {

@@ -201,6 +201,7 @@ impl<'a> Session<'a> {
             return Ok(Next::End(ExitCode::SUCCESS));
         }
         self.machine.reset();
+        self.typist.clear();
         if !firmware {
             self.boot()?;
         }

@@ -10,7 +10,7 @@ mod file;
 
 use crate::pc_memory::BANK;
 use crate::pc_state::{self, PartError};
-use crate::{BootDevice, Config, Firmware, Machine, Nic, NicKind, Pc};
+use crate::{BootDevice, Clock, Config, Firmware, Machine, Nic, NicKind, Pc};
 use ::cpu::{CpuModel, Engine};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -213,7 +213,10 @@ impl Machine {
                 let number: usize = number.parse().map_err(|_| SnapshotError::Unknown(s.name.clone()))?;
                 match name {
                     "memory" => self.restore_memory(number, &s.bytes)?,
-                    _ => private.push((name.to_owned(), s.bytes)),
+                    _ => {
+                        self.check_private(name, &private, s.bytes.len())?;
+                        private.push((name.to_owned(), s.bytes));
+                    }
                 }
             } else if !self.restore_part(&s)? {
                 return Err(SnapshotError::Unknown(s.name));
@@ -223,10 +226,31 @@ impl Machine {
             return Err(SnapshotError::Missing(name));
         }
         self.vmm.board.set_private_writes(&private).map_err(SnapshotError::Unknown)?;
+        if saved.machine.clock > Clock::END {
+            return Err(unusable("machine", "its clock is out of range"));
+        }
         self.vmm.board.clock.restore(saved.machine.clock);
         self.vmm.board.after_restore(&mut self.mem);
         self.synchronise();
         Ok(())
+    }
+
+    /// Whether so many more bytes can be what was written to a medium beside its image.
+    fn check_private(
+        &mut self,
+        place: &str,
+        before: &[(String, Vec<u8>)],
+        bytes: usize,
+    ) -> Result<(), SnapshotError> {
+        let Some(room) = self.vmm.board.private_room(place) else {
+            // the image was not written then, and the guest's caches are not of what it holds
+            return Err(SnapshotError::Media(format!(
+                "what was written to {place} is in the snapshot, and not in an image; --snapshot takes it from there"
+            )));
+        };
+        let sum: usize = before.iter().filter(|(n, _)| n == place).map(|(_, b)| b.len()).sum();
+        let fits = (sum + bytes) as u64 <= room;
+        if fits { Ok(()) } else { Err(unusable(place, "it is larger than the medium")) }
     }
 
     fn restore_part(&mut self, s: &Section) -> Result<bool, SnapshotError> {
@@ -235,10 +259,10 @@ impl Machine {
 
     fn restore_memory(&mut self, number: usize, bytes: &[u8]) -> Result<(), SnapshotError> {
         let all = self.mem.len() + u64::from(BANK);
-        let at = number as u64 * CHUNK as u64;
-        if at + bytes.len() as u64 > all {
+        let at = (number as u64).checked_mul(CHUNK as u64).filter(|at| *at <= all);
+        let Some(at) = at.filter(|at| at + bytes.len() as u64 <= all) else {
             return Err(unusable("memory", "it is larger than the machine's memory"));
-        }
+        };
         // pages of zeroes are there already, and cost nothing so
         for (n, page) in bytes.chunks(4096).enumerate() {
             if page.iter().any(|&b| b != 0) {
