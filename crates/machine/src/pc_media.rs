@@ -29,6 +29,11 @@ impl Pc {
         self.ide.attach(place / 2, place % 2, Drive::cdrom(medium, identity("RINGER CD-ROM", place)));
     }
 
+    /// Whether a place holds a CD-ROM drive.
+    pub fn has_cdrom(&self, place: usize) -> bool {
+        self.ide.capacity(place / 2, place % 2).is_some_and(|(cdrom, _)| cdrom)
+    }
+
     /// Puts a disc into a CD-ROM drive.
     ///
     /// # Errors

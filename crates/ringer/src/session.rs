@@ -188,6 +188,11 @@ impl<'a> Session<'a> {
                 self.reset(self.run.reboot)?
             }
             Exit::Shutdown => self.ended("the guest has shut down: a triple fault"),
+            // what it last said is to be seen, and a reset can start it again
+            Exit::Stuck if self.qmp.is_some() || !matches!(self.screen, Screen::None) => {
+                self.nap(NAP);
+                Next::On
+            }
             Exit::Stuck => self.ended("the guest has halted with interrupts off"),
         };
         Ok(next)
@@ -232,6 +237,8 @@ impl<'a> Session<'a> {
             paused: &mut self.paused,
             buttons: &mut self.buttons,
             wishes: &mut wishes,
+            run: self.run,
+            complaints: &self.complaints,
         });
         let told = [(wishes.stopped, "STOP"), (wishes.resumed, "RESUME"), (wishes.power_button, "POWERDOWN")];
         told.iter().filter(|(on, _)| *on).for_each(|(_, name)| self.event(name, None));
@@ -246,7 +253,8 @@ impl<'a> Session<'a> {
         Ok(Next::On)
     }
 
-    fn ended(&self, why: &str) -> Next {
+    fn ended(&mut self, why: &str) -> Next {
+        self.event("SHUTDOWN", Some(json!({ "guest": true, "reason": "guest-panic" })));
         let cpu = self.machine.cpu();
         eprintln!("ringer: {why} at {:04x}:{:08x}", cpu.seg[1].selector, cpu.eip);
         Next::End(ExitCode::from(1))
@@ -267,6 +275,7 @@ impl<'a> Session<'a> {
             return Ok(Next::End(ExitCode::SUCCESS));
         }
         if let Some(code) = self.signals.caught() {
+            self.event("SHUTDOWN", Some(json!({ "guest": false, "reason": "host-signal" })));
             return Ok(Next::End(code));
         }
         self.show()
@@ -299,7 +308,10 @@ impl<'a> Session<'a> {
             UserEvent::Key(key, down) => self.typist.stroke(key, down),
             UserEvent::Mouse { dx, dy, dz, buttons } => self.machine.mouse(dx, dy, dz, buttons),
             UserEvent::PowerButton => self.machine.power_button(),
-            UserEvent::Quit => return Next::End(ExitCode::SUCCESS),
+            UserEvent::Quit => {
+                self.event("SHUTDOWN", Some(json!({ "guest": false, "reason": "host-ui" })));
+                return Next::End(ExitCode::SUCCESS);
+            }
         }
         Next::On
     }

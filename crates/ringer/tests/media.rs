@@ -158,6 +158,13 @@ fn bioses_that_cannot_be_used() {
         let bios = files.put(name, &vec![0; size]);
         with(&bios, &[&bios, &size.to_string(), "multiple of 64 KiB up to 256 KiB"]);
     }
+    let bios = files.put("bios", &idle_bios());
+    let bad: [(&str, &[u8]); 3] =
+        [("text", b"hello"), ("cut", &[0x55, 0xaa, 2, 0]), ("huge", &[0; 0x1_0001])];
+    for (name, bytes) in bad {
+        let video = files.put(name, bytes);
+        refused(&["run", "--bios", &bios, "--vga-bios", &video], 1, &[&video, "no option ROM"]);
+    }
 }
 
 #[test]
