@@ -33,6 +33,7 @@ pub mod port92;
 pub mod ps2_keyboard;
 pub mod ps2_mouse;
 pub mod rtc146818;
+pub mod speaker;
 pub mod state;
 pub mod time;
 pub mod uart16550;

@@ -314,6 +314,12 @@ impl Machine {
         self.vmm.board.flash > 0
     }
 
+    /// Records what the PC speaker plays from now on; [`Pc::sound`] takes it.
+    pub fn listen(&mut self) {
+        let now = self.now();
+        self.vmm.board.start_listening(now);
+    }
+
     /// Stops virtual time, or lets it go on, for a machine that is not run for a while.
     pub fn set_running(&mut self, on: bool) {
         self.vmm.board.clock.set_running(on);

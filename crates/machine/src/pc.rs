@@ -22,6 +22,7 @@ use dev::pit8254::Pit;
 use dev::port61::Port61;
 use dev::port92::Port92;
 use dev::rtc146818::Rtc;
+use dev::speaker::Speaker;
 use dev::time::earlier;
 use dev::uart16550::{ModemLines, Uart};
 use dev::vga::{self, Vga};
@@ -95,6 +96,8 @@ pub struct Pc {
     pub(crate) pam: [Option<Pam>; 13],
     pub(crate) a20: bool,
     pub(crate) requests: Requests,
+    /// Somebody listens to the speaker.
+    pub(crate) speaker: Option<Speaker>,
     /// What the last picture showed.
     pub(crate) shown: Option<Shown>,
     /// The deadline that the present run was planned by.
@@ -133,6 +136,7 @@ impl Pc {
             pam: [None; 13],
             a20: true,
             requests: Requests::default(),
+            speaker: None,
             shown: None,
             planned: None,
         };
@@ -155,6 +159,7 @@ impl Pc {
         std::mem::swap(&mut new.rtc, &mut self.rtc);
         new.rtc.reset();
         new.debug = std::mem::take(&mut self.debug);
+        new.speaker = self.speaker.take();
         new.flash = self.flash;
         new.firmware = std::mem::take(&mut self.firmware);
         (new.frame_buffer, new.apic_page) = (self.frame_buffer, self.apic_page);
@@ -212,6 +217,7 @@ impl Pc {
 
     /// Brings all devices to `now`.
     pub fn advance(&mut self, mem: &mut Memory, now: Nanos) {
+        self.listen(now);
         self.pit.advance(now);
         if self.pit.take_irq0_edges(now) > 0 {
             // an edge that has come and gone since is an edge all the same
@@ -319,6 +325,23 @@ impl Pc {
     /// Takes what the guest wrote to the debug console, ports E9h and 402h.
     pub fn debug_output(&mut self, out: &mut Vec<u8>) {
         out.extend(self.debug.take_output());
+    }
+
+    /// Listens to the speaker from now on.
+    pub(crate) fn start_listening(&mut self, now: Nanos) {
+        self.speaker = Some(Speaker::new(now));
+    }
+
+    /// Hears what the speaker has played up to `now`.
+    pub(crate) fn listen(&mut self, now: Nanos) {
+        if let Some(speaker) = &mut self.speaker {
+            speaker.listen(&self.port61, &mut self.pit, now);
+        }
+    }
+
+    /// Takes what the speaker has played, as [`Speaker::take`].
+    pub fn sound(&mut self) -> Vec<i16> {
+        self.speaker.as_mut().map(Speaker::take).unwrap_or_default()
     }
 
     /// Presses ACPI's power button.

@@ -98,6 +98,9 @@ impl Pc {
     }
 
     fn write_byte_port(&mut self, port: u16, value: u8, now: Nanos) {
+        if matches!(port, 0x42 | 0x43 | 0x61) {
+            self.listen(now);
+        }
         match port {
             0x00..=0x0f | 0x81..=0x8f | 0xc0..=0xdf => self.dma.write(port, value),
             0x20 | 0x21 => self.pic.write(0, port & 1, value),

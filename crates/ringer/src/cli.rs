@@ -105,6 +105,13 @@ fn parse_qmp(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+fn parse_speaker(text: &str) -> Result<PathBuf, String> {
+    match text.strip_prefix("wav:") {
+        Some(path) if !path.is_empty() => Ok(path.into()),
+        _ => Err("expected wav:FILE".to_owned()),
+    }
+}
+
 fn parse_boot(text: &str) -> Result<String, String> {
     let known = !text.is_empty() && text.chars().all(|c| matches!(c, 'a' | 'c' | 'd'));
     if known { Ok(text.to_owned()) } else { Err("expected letters out of a, c and d".to_owned()) }
@@ -194,6 +201,9 @@ pub(crate) struct Run {
     /// The key that is the user's own in a window, by QEMU's name for it
     #[arg(long, value_name = "KEY", default_value = "ctrl_r", value_parser = parse_key)]
     pub(crate) host_key: Key,
+    /// Record what the PC speaker plays: wav:FILE
+    #[arg(long, value_name = "wav:FILE", value_parser = parse_speaker)]
+    pub(crate) speaker: Option<PathBuf>,
     /// Save the screen as a PNG after so many seconds of the guest's time
     #[arg(long, value_name = "SECONDS:FILE.png", value_parser = parse_shot)]
     pub(crate) screenshot_at: Vec<Shot>,

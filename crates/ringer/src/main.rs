@@ -14,6 +14,7 @@ mod run;
 mod serial;
 mod session;
 mod signals;
+mod sound;
 mod terminal;
 
 use clap::Parser;

@@ -10,6 +10,7 @@ use crate::nic;
 use crate::qmp::Qmp;
 use crate::run::{DETERMINISTIC_EPOCH, STEP};
 use crate::serial::{self, Line};
+use crate::sound::Recording;
 use crate::{report, signals::Signals};
 use anyhow::Context;
 use disk::Complaints;
@@ -53,6 +54,7 @@ pub(crate) struct Session<'a> {
     machine: Machine,
     line: Line,
     debug: Option<File>,
+    sound: Option<Recording>,
     screen: Screen,
     /// When the screen was last drawn.
     drawn: Instant,
@@ -109,6 +111,7 @@ impl<'a> Session<'a> {
             machine,
             line,
             debug,
+            sound: run.speaker.as_deref().map(Recording::create).transpose()?,
             screen: Screen::None,
             drawn: Instant::now(),
             typist: Typist::default(),
@@ -120,6 +123,9 @@ impl<'a> Session<'a> {
             signals,
             started: Instant::now(),
         };
+        if session.sound.is_some() {
+            session.machine.listen();
+        }
         if run.load.is_none() {
             session.boot()?;
         }
@@ -161,6 +167,9 @@ impl<'a> Session<'a> {
         self.screen = Screen::None;
         self.machine.board().flush_media();
         self.say()?;
+        if let Some(recording) = self.sound.take() {
+            recording.finish()?;
+        }
         if let Some(format) = self.run.stats {
             report::print(&mut self.machine, format, self.started.elapsed());
         }
@@ -340,6 +349,9 @@ impl<'a> Session<'a> {
         self.machine.board().debug_output(&mut bytes);
         if let Some(file) = &mut self.debug {
             file.write_all(&bytes).context("writing what the debug console says")?;
+        }
+        if let Some(recording) = &mut self.sound {
+            recording.add(&self.machine.board().sound())?;
         }
         for complaint in self.complaints.take() {
             // a closed standard error is no reason to stop the guest

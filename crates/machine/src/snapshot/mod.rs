@@ -181,6 +181,9 @@ impl Machine {
             let _ = self.vmm.board.set_private_writes(&named);
             return Err(e);
         }
+        if self.vmm.board.speaker.is_some() {
+            machine.listen();
+        }
         *self = machine;
         Ok(())
     }
