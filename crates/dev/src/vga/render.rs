@@ -204,7 +204,7 @@ impl Vga {
         let at = (base + usize::from(code) * 32 + line.min(31)) * 4 + 2;
         let bits = u16::from(memory.get(at).copied().unwrap_or(0)) << 1;
         let underlined =
-            self.attr[0x10] & 2 != 0 && attribute & 7 == 1 && line == usize::from(self.crtc[0x14] & 0x1f);
+            self.attr[0x10] & 2 != 0 && attribute & 0x77 == 1 && line == usize::from(self.crtc[0x14] & 0x1f);
         if underlined {
             return 0x1ff;
         }
