@@ -55,9 +55,10 @@ impl Vga {
         self.compare()
     }
 
-    /// Where the four bytes of an address in the planes are.
+    /// Where the four bytes of an address in the planes are. VBE's planes may have several banks of 64 KiB.
     fn planes_at(&self, at: usize) -> u32 {
-        (at % PLANE * 4) as u32
+        let at = (at % PLANE) as u32;
+        4 * if self.vbe.is_on() { self.vbe.banked(at) } else { at }
     }
 
     /// Read mode 1: a bit is set where every plane that is cared for has the colour compared with.

@@ -7,7 +7,8 @@ use crate::planar::planes;
 use test_roms::asm::{Asm, Assembled};
 
 const SEED: u32 = 2000;
-const MASKED: &str = "QEMU is wrong: it has no PEL mask (port 3C6h), which the manual's DAC takes every index through";
+const MASKED: &str =
+    "QEMU is wrong: it has no PEL mask (port 3C6h), which the manual's DAC takes every index through";
 const PANNING: &str = "QEMU is wrong: it does not pan (attribute register 13h)";
 
 fn mode_13(a: &mut Asm) -> Assembled {

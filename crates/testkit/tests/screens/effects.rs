@@ -91,14 +91,10 @@ fn places() -> Vec<Case> {
     vec![
         changed("planar_panning", |a| attributes(a, &[(0x13, 3)]), pan)
             .but_qemu(PANNING, move |_| base().draw(&planes(SEED, BYTES))),
-        changed(
-            "planar_byte_panning",
-            |a| crtc(a, &[(8, 0x40)]),
-            Screen { start: 2, ..base() },
-        )
-        .but_qemu("QEMU is wrong: it ignores byte panning (CRTC 08h, bits 5 and 6)", move |_| {
-            base().draw(&planes(SEED, BYTES))
-        }),
+        changed("planar_byte_panning", |a| crtc(a, &[(8, 0x40)]), Screen { start: 2, ..base() })
+            .but_qemu("QEMU is wrong: it ignores byte panning (CRTC 08h, bits 5 and 6)", move |_| {
+                base().draw(&planes(SEED, BYTES))
+            }),
         changed(
             "planar_start_address_and_logical_width",
             |a| crtc(a, &[(0x0c, 0x12), (0x0d, 0x34), (0x13, 60)]),

@@ -106,7 +106,8 @@ pub(crate) fn crtc(a: &mut Asm, values: &[(u32, u32)]) -> Assembled {
 
 /// Values to attribute registers; the display stays on.
 pub(crate) fn attributes(a: &mut Asm, values: &[(u32, u32)]) -> Assembled {
-    asm! { a => mov dx, 0x3dau32; in_ al, dx; }
+    // input status 1 is at one of two places
+    asm! { a => mov dx, 0x3bau32; in_ al, dx; mov dl, 0xdau32; in_ al, dx; }
     for &(register, value) in values {
         out(a, 0x3c0, register)?;
         out(a, 0x3c0, value)?;

@@ -154,9 +154,8 @@ fn main() {
         trials.push(
             Trial::test(format!("ringer::{name}"), move || case.under_ringer()).with_ignored_flag(!firmware),
         );
-        trials.push(
-            Trial::test(format!("qemu::{name}"), move || again.under_qemu()).with_ignored_flag(!both),
-        );
+        trials
+            .push(Trial::test(format!("qemu::{name}"), move || again.under_qemu()).with_ignored_flag(!both));
     }
     trials.extend(timing::trials(firmware, both));
     libtest_mimic::run(&arguments, trials).exit();

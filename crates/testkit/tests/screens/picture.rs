@@ -15,7 +15,9 @@ pub(crate) struct Picture {
 pub(crate) enum Colours {
     /// 6 bits a component: the DAC's.
     Dac,
-    /// 5 bits a component, 6 of green: the modes of 16 bits a pixel, and those of 15.
+    /// 5 bits a component: the modes of 15 bits a pixel.
+    Fives,
+    /// 5 bits a component, 6 of green: the modes of 16 bits a pixel.
     Words,
     /// All 8 bits.
     All,
@@ -25,6 +27,7 @@ impl Colours {
     fn mask(self) -> u32 {
         match self {
             Colours::Dac => 0xfc_fcfc,
+            Colours::Fives => 0xf8_f8f8,
             Colours::Words => 0xf8_fcf8,
             Colours::All => 0xff_ffff,
         }

@@ -58,7 +58,7 @@ impl Screen {
             let (y, start) = if below { (y - self.split - 1, 0) } else { (y, self.start) };
             let pan = if below && !self.split_pans { 0 } else { self.pan };
             let (x, y) = (x / self.zoom.0 + pan, y / self.zoom.1);
-            let at = (start + y * self.stride + x / 8) % 0x1_0000;
+            let at = (start + y * self.stride + x / 8) % planes[0].len();
             let bit = |plane: usize| planes[plane][at] >> (7 - x % 8) & 1;
             let colour = bit(0) | bit(1) << 1 | bit(2) << 2 | bit(3) << 3;
             self.colours[usize::from(colour & self.enabled)]

@@ -1,13 +1,17 @@
 //! Bochs's VBE extensions at 1CEh and 1CFh (vbe_display_api.txt), and SeaVGABIOS's functions over them.
 
 use crate::Case;
-use crate::guest::{bios, bios_bx, dac, fill, fill_linear, fill_planes, frame_buffer, noise, noise_bytes, vbe};
+use crate::guest::{
+    bios, bios_bx, dac, fill, fill_linear, fill_planes, frame_buffer, noise, noise_bytes, vbe,
+};
 use crate::picture::{self, Colours, Picture};
 use crate::planar;
 use crate::text::COLOUR;
 use test_roms::asm::{Asm, Assembled};
 
 const SEED: u32 = 4000;
+/// Bytes of a plane in a bank.
+const BANK: u32 = 0x1_0000;
 /// The enable register: on, with a linear frame buffer.
 const LINEAR: u32 = 0x41;
 const WIDE_DAC: u32 = 0x20;
@@ -63,7 +67,8 @@ fn window((width, height): (u32, u32), depth: u32, across: u32, (x, y): (u32, u3
 fn colours(depth: u32) -> Colours {
     match depth {
         8 => Colours::Dac,
-        15 | 16 => Colours::Words,
+        15 => Colours::Fives,
+        16 => Colours::Words,
         _ => Colours::All,
     }
 }
@@ -166,11 +171,15 @@ fn planes(size: (u32, u32)) -> Case {
             bios(a, 0x12)?;
             mode(a, size, 4, 1)?;
             dac(a)?;
-            fill_planes(a, SEED, count)
+            fill_planes(a, SEED, count.min(BANK))?;
+            vbe(a, 5, 1)?;
+            if count > BANK { fill_planes(a, SEED + 50, count - BANK) } else { Ok(()) }
         },
         move |_| {
             let screen = planar::Screen::new(size.0 as usize, size.1 as usize, &COLOUR);
-            screen.draw(&planar::planes(SEED, count))
+            let (mut planes, upper) = (planar::planes(SEED, BANK), planar::planes(SEED + 50, BANK));
+            (0..4).for_each(|n| planes[n].extend(&upper[n]));
+            screen.draw(&planes)
         },
     )
 }
@@ -179,6 +188,13 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> =
         SIZES.into_iter().flat_map(|size| [8, 15, 16, 24, 32].map(|depth| linear(size, depth))).collect();
     cases.extend([8, 16, 24, 32].map(scrolled));
-    cases.extend([banked(), wide_dac(), by_bios(), planes((640, 480)), planes((800, 600))]);
+    cases.extend([
+        banked(),
+        wide_dac(),
+        by_bios(),
+        planes((640, 480)),
+        planes((800, 600)),
+        planes((1024, 768)),
+    ]);
     cases
 }
