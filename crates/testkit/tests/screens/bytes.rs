@@ -7,7 +7,7 @@ use crate::planar::planes;
 use test_roms::asm::{Asm, Assembled};
 
 const SEED: u32 = 2000;
-const MASKED: &str =
+pub(crate) const MASKED: &str =
     "QEMU is wrong: it has no PEL mask (port 3C6h), which the manual's DAC takes every index through";
 const PANNING: &str = "QEMU is wrong: it does not pan (attribute register 13h)";
 
@@ -31,6 +31,7 @@ fn unchained(a: &mut Asm) -> Assembled {
     dac(a)?;
     index(a, 0x3c4, 4, 6)?;
     out(a, 0x3c2, 0xe3)?;
+    // of which the line compare register keeps its upper bits
     crtc(
         a,
         &[
@@ -91,6 +92,21 @@ pub(crate) fn cases() -> Vec<Case> {
             |_| picture(0xff, 2),
         )
         .but_qemu(PANNING, |_| picture(0xff, 0)),
+        Case::new(
+            "bytes_split_screen",
+            |a| {
+                unchained(a)?;
+                fill_planes(a, SEED, 2 * PAGE as u32)?;
+                crtc(a, &[(0x0c, 0x4b), (0x0d, 0), (7, 0x2e), (9, 1), (0x18, 99)])
+            },
+            |_| {
+                let (above, below) = (unchained_picture(PAGE), unchained_picture(0));
+                Picture::of(640, 480, |x, y| match y {
+                    0..100 => above.pixels[y * 640 + x],
+                    _ => below.pixels[(y - 100) * 640 + x],
+                })
+            },
+        ),
         page("bytes_unchained_320_by_240", 0),
         page("bytes_page_flip", PAGE as u32),
     ]

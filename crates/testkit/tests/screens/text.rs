@@ -23,6 +23,7 @@ const SEGMENT: u32 = 0xb800;
 const NINTH: &str = "QEMU is wrong: it repeats the eighth dot for B0h to BFh as well; the manual's line graphics are C0h to DFh";
 const NARROW: &str = "QEMU is wrong: with the dot clock halved it draws characters of 8 dots, whatever the clocking \
      mode register's bit 0 says, and so a screen of 640 dots for 720";
+const WHOLE: &str = "QEMU is wrong: it shows whole rows of characters alone; and its ninth dots are too many";
 const UNDERLINE: &str = "QEMU is wrong: it knows no underline location register (CRTC 14h)";
 const PANNING: &str = "QEMU is wrong: its text modes do not pan (attribute register 13h)";
 const ROW_SCAN: &str = "QEMU is wrong: its text modes ignore the preset row scan (CRTC 08h)";
@@ -33,7 +34,8 @@ const SPLIT: &str =
 #[derive(Clone)]
 pub(crate) struct Screen {
     pub(crate) cols: usize,
-    pub(crate) rows: usize,
+    /// Scan lines, of which the last may be a part of a row.
+    pub(crate) lines: usize,
     /// Lines of a character, and bytes of one in the font.
     pub(crate) height: usize,
     pub(crate) dots: usize,
@@ -48,6 +50,10 @@ pub(crate) struct Screen {
     pub(crate) start: usize,
     /// The line below which the screen starts over with cell 0.
     pub(crate) split: usize,
+    /// Whether blinking characters are dark; none: bit 7 of attributes is of the background.
+    pub(crate) dark: Option<bool>,
+    /// The cursor's cell and lines.
+    pub(crate) cursor: Option<(usize, std::ops::RangeInclusive<usize>)>,
 }
 
 impl Screen {
@@ -55,7 +61,7 @@ impl Screen {
     pub(crate) fn new() -> Screen {
         Screen {
             cols: 80,
-            rows: 25,
+            lines: 400,
             height: 16,
             dots: 9,
             wide: 1,
@@ -66,12 +72,22 @@ impl Screen {
             scan: 0,
             start: 0,
             split: usize::MAX,
+            dark: None,
+            cursor: None,
         }
     }
 
     /// As QEMU draws it.
-    fn by_qemu(self) -> Screen {
-        Screen { joined: QEMU_JOINED, underline: None, pan: 0, scan: 0, ..self }
+    pub(crate) fn by_qemu(self) -> Screen {
+        Screen {
+            lines: self.lines / self.height * self.height,
+            dark: None,
+            joined: QEMU_JOINED,
+            underline: None,
+            pan: 0,
+            scan: 0,
+            ..self
+        }
     }
 
     /// The cell and the place in it of a dot of the screen: cell, dot, line.
@@ -84,7 +100,7 @@ impl Screen {
     /// The picture of cells whose glyphs `font` has, by code and attribute.
     pub(crate) fn draw(&self, cells: &[u8], font: &dyn Fn(u8, u8) -> usize, bytes: &[u8]) -> Picture {
         let colours = through(&self.palette);
-        Picture::of(self.cols * self.dots * self.wide, self.rows * self.height, |x, y| {
+        Picture::of(self.cols * self.dots * self.wide, self.lines, |x, y| {
             let (cell, dot, line) = self.place(x, y);
             let (code, attribute) = (cells[2 * cell], cells[2 * cell + 1]);
             let glyph = bytes[font(code, attribute) * self.height + line];
@@ -93,7 +109,11 @@ impl Screen {
                 _ => self.joined.contains(&code) && glyph & 1 != 0,
             };
             let lit = lit || self.underline == Some(line) && attribute & 0x77 == 1;
-            colours[usize::from(if lit { attribute & 15 } else { attribute >> 4 })]
+            let lit = lit && !(self.dark == Some(true) && attribute & 0x80 != 0);
+            let lit =
+                lit || self.cursor.as_ref().is_some_and(|(at, lines)| *at == cell && lines.contains(&line));
+            let paper = if self.dark.is_some() { attribute >> 4 & 7 } else { attribute >> 4 };
+            colours[usize::from(if lit { attribute & 15 } else { paper })]
         })
     }
 
@@ -111,6 +131,7 @@ pub(crate) fn still(a: &mut Asm, mode: u32, segment: u32) -> Assembled {
         let palette: Vec<(u32, u32)> = (0..).zip(MONOCHROME.map(u32::from)).collect();
         attributes(a, &palette)?;
         attributes(a, &[(0x11, 0), (0x12, 15), (0x13, 8), (0x14, 0)])?;
+        index(a, 0x3b4, 0x14, 15)?;
     }
     dac(a)?;
     fill(a, "cells", segment, CELLS, 0x8000)
@@ -172,8 +193,10 @@ fn fonts() -> Vec<Case> {
         )
         .but_qemu(if mode < 2 { NARROW } else { NINTH }, move |_| qemu.picture(&noise_bytes(70, 4096)))
     };
-    let low = Screen { rows: 50, height: 8, ..Screen::new() };
+    let low = Screen { height: 8, ..Screen::new() };
     let qemu = low.clone().by_qemu();
+    let middle = Screen { height: 14, ..Screen::new() };
+    let qemu_middle = middle.clone().by_qemu();
     vec![
         user(1, Screen { cols: 40, wide: 2, ..Screen::new() }),
         user(3, Screen::new()),
@@ -191,6 +214,19 @@ fn fonts() -> Vec<Case> {
             move |font| low.picture(font),
         )
         .but_qemu(NINTH, move |font| qemu.picture(font)),
+        Case::new(
+            "text_80_by_28",
+            |a| {
+                bios(a, 3)?;
+                bios_bx(a, 0x1111, 0)?;
+                steady(a, 4)?;
+                dac(a)?;
+                fill(a, "cells", SEGMENT, CELLS, 0x8000)?;
+                keep_font(a, 2, 0, 256 * 14)
+            },
+            move |font| middle.picture(font),
+        )
+        .but_qemu(WHOLE, move |font| qemu_middle.picture(font)),
         two_fonts(),
     ]
 }

@@ -10,6 +10,9 @@ use crate::text::COLOUR;
 use test_roms::asm::{Asm, Assembled};
 
 const SEED: u32 = 4000;
+const MAP_MASK: &str = "QEMU is wrong: with VBE on it has sequencer registers of its own, of whose map mask the guest's \
+     writes to 3C5h know nothing, so that modes of 4 bits a pixel, which vbe_display_api.txt has as planar \
+     as the VGA's, stay black";
 /// Bytes of a plane in a bank.
 const BANK: u32 = 0x1_0000;
 /// The enable register: on, with a linear frame buffer.
@@ -182,6 +185,10 @@ fn planes(size: (u32, u32)) -> Case {
             screen.draw(&planes)
         },
     )
+    .but_qemu(MAP_MASK, move |_| {
+        let paper = picture::dac()[0];
+        Picture::of(size.0 as usize, size.1 as usize, |_, _| paper)
+    })
 }
 
 pub(crate) fn cases() -> Vec<Case> {
