@@ -230,7 +230,9 @@ impl Vga {
     fn cursor_covers(&self, counter: usize, line: usize, now: Nanos) -> bool {
         let (first, last) = (usize::from(self.crtc[0x0a] & 0x1f), usize::from(self.crtc[0x0b] & 0x1f));
         let on = self.crtc[0x0a] & 0x20 == 0 && (now / CURSOR_TIME).is_multiple_of(2);
-        on && counter == self.crtc_word(0x0e) && (first..=last).contains(&line)
+        // the skew moves it to the right by so many characters
+        let at = self.crtc_word(0x0e) + usize::from(self.crtc[0x0b] >> 5 & 3);
+        on && counter == at & 0xffff && (first..=last).contains(&line)
     }
 
     /// A VBE mode of one pixel after the other.

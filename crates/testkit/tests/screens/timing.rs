@@ -16,7 +16,7 @@ const CELL: usize = 0x285;
 const FRAME: u64 = 449 * 900 * 1_000_000_000 / 28_322_000;
 /// Instructions between looks: 5 ms.
 const STEP: u64 = 1_000_000;
-const LOOKS: usize = 240;
+const LOOKS: usize = 160;
 /// How much later than it happens a change may be seen.
 const LATE: u64 = 6_000_000;
 
