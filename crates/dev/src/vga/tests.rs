@@ -243,6 +243,28 @@ fn write_modes() {
     assert_eq!(r.read(9), 0xff, "planes that are not cared for");
 }
 
+/// Chain 4 selects planes by address (IBM VGA Technical Reference, "Memory Mode Register"); what the graphics
+/// controller does with data is as without it.
+#[test]
+fn chained_planes_are_behind_the_graphics_controller() {
+    let mut r = rig();
+    r.mode_13(true);
+    r.vram.fill(0x55);
+    r.read(6);
+    r.index(0x3ce, 8, 0x0f);
+    r.write(6, 0xff);
+    assert_eq!(r.vram[16..20], [0x55, 0x55, 0x5f, 0x55], "the bit mask");
+    r.index(0x3ce, 5, 0x41);
+    r.read(6);
+    r.write(0x43, 0);
+    r.write(0x42, 0);
+    assert_eq!(r.vram[0x100..0x104], [0x55, 0x55, 0x5f, 0x55], "write mode 1");
+    r.index(0x3ce, 5, 0x48);
+    r.index(0x3ce, 2, 0b0000);
+    r.index(0x3ce, 7, 0b0100);
+    assert_eq!(r.read(6), 0xa0, "read mode 1");
+}
+
 #[test]
 fn text_is_drawn_with_its_font() {
     let mut r = rig();

@@ -4,11 +4,16 @@ use crate::Case;
 use crate::guest::{attributes, bios, crtc, dac, fill, fill_planes, index, noise_bytes, out};
 use crate::picture::{self, Picture};
 use crate::planar::planes;
+use crate::writes::pass;
 use test_roms::asm::{Asm, Assembled};
 
 const SEED: u32 = 2000;
 pub(crate) const MASKED: &str =
     "QEMU is wrong: it has no PEL mask (port 3C6h), which the manual's DAC takes every index through";
+const CHAINED: &str = "QEMU is wrong: it writes chained planes past the graphics controller, of which the manual makes no \
+     exception";
+/// Bytes that are combined.
+const PART: usize = 40_000;
 const PANNING: &str = "QEMU is wrong: it does not pan (attribute register 13h)";
 
 fn mode_13(a: &mut Asm) -> Assembled {
@@ -70,6 +75,36 @@ fn page(name: &str, start: u32) -> Case {
     )
 }
 
+/// Chained planes are behind the graphics controller like others: exclusive or, by a bit mask, with noise.
+fn combined() -> Case {
+    let old = || noise_bytes(SEED, 64000);
+    let picture = |bytes: Vec<u8>| {
+        let dac = picture::dac();
+        Picture::of(640, 400, |x, y| dac[usize::from(bytes[y / 2 * 320 + x / 2])])
+    };
+    Case::new(
+        "bytes_through_the_graphics_controller",
+        |a| {
+            mode_13(a)?;
+            index(a, 0x3ce, 3, 0x18)?;
+            index(a, 0x3ce, 8, 0x3c)?;
+            pass(a, 0, 0, PART, Some(SEED + 1))
+        },
+        move |_| {
+            let mut bytes = old();
+            for (byte, data) in bytes.iter_mut().zip(noise_bytes(SEED + 1, PART)) {
+                *byte ^= data & 0x3c;
+            }
+            picture(bytes)
+        },
+    )
+    .but_qemu(CHAINED, move |_| {
+        let mut bytes = old();
+        bytes[..PART].copy_from_slice(&noise_bytes(SEED + 1, PART));
+        picture(bytes)
+    })
+}
+
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("bytes_13h", mode_13, |_| picture(0xff, 0)),
@@ -107,6 +142,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 })
             },
         ),
+        combined(),
         page("bytes_unchained_320_by_240", 0),
         page("bytes_page_flip", PAGE as u32),
     ]

@@ -25,6 +25,7 @@ const NARROW: &str = "QEMU is wrong: with the dot clock halved it draws characte
      mode register's bit 0 says, and so a screen of 640 dots for 720";
 const WHOLE: &str = "QEMU is wrong: it shows whole rows of characters alone; and its ninth dots are too many";
 const UNDERLINE: &str = "QEMU is wrong: it knows no underline location register (CRTC 14h)";
+const DOUBLE: &str = "QEMU is wrong: its text modes do not double lines (CRTC 09h, bit 7)";
 const PANNING: &str = "QEMU is wrong: its text modes do not pan (attribute register 13h)";
 const ROW_SCAN: &str = "QEMU is wrong: its text modes ignore the preset row scan (CRTC 08h)";
 const SPLIT: &str =
@@ -36,14 +37,18 @@ pub(crate) struct Screen {
     pub(crate) cols: usize,
     /// Scan lines, of which the last may be a part of a row.
     pub(crate) lines: usize,
-    /// Lines of a character, and bytes of one in the font.
+    /// Lines of a character.
     pub(crate) height: usize,
+    /// Bytes of a character in the font that is given.
+    pub(crate) glyphs: usize,
     pub(crate) dots: usize,
     /// Screen dots of a character's dot.
     pub(crate) wide: usize,
     pub(crate) palette: [u8; 16],
     pub(crate) joined: std::ops::RangeInclusive<u8>,
     pub(crate) underline: Option<usize>,
+    /// Scan lines of a line.
+    pub(crate) tall: usize,
     /// Dots, lines and cells that the picture is shifted by.
     pub(crate) pan: usize,
     pub(crate) scan: usize,
@@ -63,8 +68,10 @@ impl Screen {
             cols: 80,
             lines: 400,
             height: 16,
+            glyphs: 16,
             dots: 9,
             wide: 1,
+            tall: 1,
             palette: COLOUR,
             joined: JOINED,
             underline: None,
@@ -80,6 +87,7 @@ impl Screen {
     /// As QEMU draws it.
     pub(crate) fn by_qemu(self) -> Screen {
         Screen {
+            tall: 1,
             lines: self.lines / self.height * self.height,
             dark: None,
             joined: QEMU_JOINED,
@@ -94,6 +102,7 @@ impl Screen {
     pub(crate) fn place(&self, x: usize, y: usize) -> (usize, usize, usize) {
         let x = x / self.wide + self.pan;
         let (y, start) = if y > self.split { (y - self.split - 1, 0) } else { (y + self.scan, self.start) };
+        let y = y / self.tall;
         (start + y / self.height * self.cols + x / self.dots, x % self.dots, y % self.height)
     }
 
@@ -103,7 +112,7 @@ impl Screen {
         Picture::of(self.cols * self.dots * self.wide, self.lines, |x, y| {
             let (cell, dot, line) = self.place(x, y);
             let (code, attribute) = (cells[2 * cell], cells[2 * cell + 1]);
-            let glyph = bytes[font(code, attribute) * self.height + line];
+            let glyph = bytes[font(code, attribute) * self.glyphs + line];
             let lit = match dot {
                 0..8 => glyph >> (7 - dot) & 1 != 0,
                 _ => self.joined.contains(&code) && glyph & 1 != 0,
@@ -193,9 +202,9 @@ fn fonts() -> Vec<Case> {
         )
         .but_qemu(if mode < 2 { NARROW } else { NINTH }, move |_| qemu.picture(&noise_bytes(70, 4096)))
     };
-    let low = Screen { height: 8, ..Screen::new() };
+    let low = Screen { height: 8, glyphs: 8, ..Screen::new() };
     let qemu = low.clone().by_qemu();
-    let middle = Screen { height: 14, ..Screen::new() };
+    let middle = Screen { height: 14, glyphs: 14, ..Screen::new() };
     let qemu_middle = middle.clone().by_qemu();
     vec![
         user(1, Screen { cols: 40, wide: 2, ..Screen::new() }),
@@ -278,6 +287,7 @@ fn changes() -> Vec<Case> {
     let none = 1..=0;
     let start = Screen { start: 0x123, ..base() };
     let pan = Screen { pan: 4, ..base() };
+    let double = Screen { height: 8, tall: 2, glyphs: 16, ..base() };
     let scan = Screen { scan: 5, ..base() };
     let split = Screen { split: 100, start: 0x123, pan: 4, scan: 5, ..base() };
     vec![
@@ -305,6 +315,7 @@ fn changes() -> Vec<Case> {
         // of nine dots, 8 is no shift, and 0 to 7 are shifts by one to eight
         changed("text_panning", |a| attributes(a, &[(0x13, 3)]), pan.clone(), PANNING, pan.by_qemu()),
         changed("text_preset_row_scan", |a| crtc(a, &[(8, 5)]), scan.clone(), ROW_SCAN, scan.by_qemu()),
+        changed("text_of_double_lines", |a| crtc(a, &[(9, 0xc7)]), double.clone(), DOUBLE, double.by_qemu()),
         changed(
             "text_split_screen",
             |a| {

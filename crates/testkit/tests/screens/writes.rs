@@ -18,15 +18,15 @@ fn controller(a: &mut Asm, values: &[(u32, u32)]) -> Assembled {
     values.iter().try_for_each(|&(register, value)| index(a, 0x3ce, register, value))
 }
 
-/// Reads each byte from `from` on and writes noise, or what it has read, to the one from `to` on.
-fn pass(a: &mut Asm, from: usize, to: usize, data: Option<u32>) -> Assembled {
+/// Reads each of `count` bytes from `from` on and writes noise, or what it has read, to the one from `to` on.
+pub(crate) fn pass(a: &mut Asm, from: usize, to: usize, count: usize, data: Option<u32>) -> Assembled {
     let name = format!("part {to}");
     asm! { a =>
         mov ax, 0xa000u32;
         mov es, ax;
         mov si, from as u32;
         mov di, to as u32;
-        mov cx, PART as u32;
+        mov cx, count as u32;
         mov ebx, data.unwrap_or(0);
         label &name;
         mov al, byte_ptr(si).es();
@@ -46,7 +46,7 @@ fn pass(a: &mut Asm, from: usize, to: usize, data: Option<u32>) -> Assembled {
 /// Registers 0 (set/reset), 1 (its enable), 3 (rotation and function), 5 (mode) and 8 (bit mask).
 fn part(a: &mut Asm, n: usize, [set, enable, function, mode, mask]: [u32; 5]) -> Assembled {
     controller(a, &[(0, set), (1, enable), (3, function), (5, mode), (8, mask)])?;
-    pass(a, n * PART, n * PART, Some(DATA + n as u32))
+    pass(a, n * PART, n * PART, PART, Some(DATA + n as u32))
 }
 
 fn program(a: &mut Asm) -> Assembled {
@@ -62,11 +62,11 @@ fn program(a: &mut Asm) -> Assembled {
     // write mode 1 copies the latches to planes 0, 1 and 3
     controller(a, &[(5, 1), (8, 0)])?;
     index(a, 0x3c4, 2, 0b1011)?;
-    pass(a, 0, 6 * PART, Some(0))?;
+    pass(a, 0, 6 * PART, PART, Some(0))?;
     index(a, 0x3c4, 2, 15)?;
     // read mode 1: where planes 0, 2 and 3 have 1, 1 and 0
     controller(a, &[(0, 0), (1, 0), (2, 0b0101), (3, 0), (5, 8), (7, 0b1101), (8, 0xff)])?;
-    pass(a, 7 * PART, 7 * PART, None)
+    pass(a, 7 * PART, 7 * PART, PART, None)
 }
 
 /// All ones where bit `plane` of `bits` is set.
