@@ -83,7 +83,7 @@ fn set_up(a: &mut Asm) -> Assembled {
     wait(a, 0x80, "set")?;
     asm! { a =>
         mov dword_ptr(TABLE), BUFFER;
-        mov dword_ptr(TABLE + 4), 0x8000_0000u32 | length(2) * 512;
+        mov dword_ptr(TABLE + 4), 0x8000_0000u32 | (length(2) * 512);
         mov dword_ptr(SEED), 1u32;
         mov bp, 0u32;
         cld;
