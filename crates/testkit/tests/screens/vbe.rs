@@ -7,6 +7,8 @@ use crate::guest::{
 use crate::picture::{self, Colours, Picture};
 use crate::planar;
 use crate::text::COLOUR;
+use iced_x86::code_asm::*;
+use test_roms::asm;
 use test_roms::asm::{Asm, Assembled};
 
 const SEED: u32 = 4000;
@@ -165,6 +167,45 @@ fn by_bios() -> Case {
     .with_colours(Colours::Words)
 }
 
+/// The registers read back, a pixel each, at the top left of a window: identity, size, depth, enable, bank,
+/// virtual size (its height is what memory has), offsets, memory in 64 KiB.
+fn registers() -> Case {
+    let (size, across, at) = ((640, 480), 800, (8, 9));
+    let memory = 16 << 20;
+    let values = [0xb0c5, 640, 480, 16, LINEAR, 0, across, memory / (2 * across), at.0, at.1, memory >> 16];
+    Case::new(
+        "vbe_registers",
+        move |a| {
+            mode(a, size, 16, LINEAR)?;
+            [(6, across), (8, at.0), (9, at.1)].iter().try_for_each(|&(n, value)| vbe(a, n, value))?;
+            frame_buffer(a)?;
+            asm! { a =>
+                add edi, 2 * (at.1 * across + at.0);
+                xor cx, cx;
+                label "register";
+                mov dx, 0x1ceu32;
+                mov ax, cx;
+                out dx, ax;
+                inc dx;
+                in_ ax, dx;
+                mov word_ptr(edi).es(), ax;
+                add edi, 2u32;
+                inc cx;
+                cmp cx, values.len() as u32;
+                jne a.to("register");
+            }
+            Ok(())
+        },
+        move |_| {
+            Picture::of(640, 480, |x, y| match values.get(x) {
+                Some(v) if y == 0 => colour(16, &v.to_le_bytes()[..2], &[]),
+                _ => 0,
+            })
+        },
+    )
+    .with_colours(Colours::Words)
+}
+
 /// Four planes, of which the palette of mode 12h makes colours.
 fn planes(size: (u32, u32)) -> Case {
     let count = size.0 / 8 * size.1;
@@ -199,6 +240,7 @@ pub(crate) fn cases() -> Vec<Case> {
         banked(),
         wide_dac(),
         by_bios(),
+        registers(),
         planes((640, 480)),
         planes((800, 600)),
         planes((1024, 768)),
