@@ -62,6 +62,24 @@ fn unchained_picture(start: usize) -> Picture {
     Picture::of(640, 480, |x, y| dac[usize::from(planes[x / 2 % 4][start + y / 2 * 80 + x / 8])])
 }
 
+/// 360 by 480: 90 characters at 28 MHz, each line once.
+fn wide() -> Case {
+    const BYTES: u32 = 90 * 480;
+    Case::new(
+        "bytes_unchained_360_by_480",
+        |a| {
+            unchained(a)?;
+            out(a, 0x3c2, 0xe7)?;
+            crtc(a, &[(0, 0x6b), (1, 89), (2, 90), (3, 0x8e), (4, 0x5e), (5, 0x8a), (9, 0x40), (0x13, 45)])?;
+            fill_planes(a, SEED, BYTES)
+        },
+        |_| {
+            let (planes, dac) = (planes(SEED, BYTES), picture::dac());
+            Picture::of(720, 480, |x, y| dac[usize::from(planes[x / 2 % 4][y * 90 + x / 8])])
+        },
+    )
+}
+
 /// Mode X, showing the page that starts there.
 fn page(name: &str, start: u32) -> Case {
     Case::new(
@@ -143,6 +161,7 @@ pub(crate) fn cases() -> Vec<Case> {
             },
         ),
         combined(),
+        wide(),
         page("bytes_unchained_320_by_240", 0),
         page("bytes_page_flip", PAGE as u32),
     ]
