@@ -189,54 +189,57 @@ fn modes() -> Vec<Case> {
     ]
 }
 
-/// Fonts of the guest's own, and the BIOS's of 8 lines.
+/// A font of the guest's own.
+fn user(mode: u32, screen: Screen) -> Case {
+    let qemu = if mode < 2 { Screen { dots: 8, ..screen.clone() } } else { screen.clone() }.by_qemu();
+    Case::new(
+        format!("text_{mode:02x}h_with_a_font_of_its_own"),
+        move |a| {
+            still(a, mode, SEGMENT)?;
+            load_font(a, 70, 16, 0)
+        },
+        move |_| screen.picture(&noise_bytes(70, 4096)),
+    )
+    .but_qemu(if mode < 2 { NARROW } else { NINTH }, move |_| qemu.picture(&noise_bytes(70, 4096)))
+}
+
+/// A font of the BIOS's, which functions 11`function`h load and 1130h tells of in parts of its bytes.
+fn smaller(
+    name: &str,
+    function: u32,
+    parts: &'static [(u32, u32)],
+    screen: Screen,
+    why: &'static str,
+) -> Case {
+    let qemu = screen.clone().by_qemu();
+    Case::new(
+        name,
+        move |a| {
+            bios(a, 3)?;
+            bios_bx(a, 0x1100 | function, 0)?;
+            steady(a, 4)?;
+            dac(a)?;
+            fill(a, "cells", SEGMENT, CELLS, 0x8000)?;
+            let mut to = 0;
+            for &(which, count) in parts {
+                keep_font(a, which, to, count)?;
+                to += count;
+            }
+            Ok(())
+        },
+        move |font| screen.picture(font),
+    )
+    .but_qemu(why, move |font| qemu.picture(font))
+}
+
 fn fonts() -> Vec<Case> {
-    let user = |mode: u32, screen: Screen| {
-        let qemu = if mode < 2 { Screen { dots: 8, ..screen.clone() } } else { screen.clone() }.by_qemu();
-        Case::new(
-            format!("text_{mode:02x}h_with_a_font_of_its_own"),
-            move |a| {
-                still(a, mode, SEGMENT)?;
-                load_font(a, 70, 16, 0)
-            },
-            move |_| screen.picture(&noise_bytes(70, 4096)),
-        )
-        .but_qemu(if mode < 2 { NARROW } else { NINTH }, move |_| qemu.picture(&noise_bytes(70, 4096)))
-    };
     let low = Screen { height: 8, glyphs: 8, ..Screen::new() };
-    let qemu = low.clone().by_qemu();
     let middle = Screen { height: 14, glyphs: 14, ..Screen::new() };
-    let qemu_middle = middle.clone().by_qemu();
     vec![
         user(1, Screen { cols: 40, wide: 2, ..Screen::new() }),
         user(3, Screen::new()),
-        Case::new(
-            "text_80_by_50",
-            |a| {
-                bios(a, 3)?;
-                bios_bx(a, 0x1112, 0)?;
-                steady(a, 4)?;
-                dac(a)?;
-                fill(a, "cells", SEGMENT, CELLS, 0x8000)?;
-                keep_font(a, 3, 0, 1024)?;
-                keep_font(a, 4, 1024, 1024)
-            },
-            move |font| low.picture(font),
-        )
-        .but_qemu(NINTH, move |font| qemu.picture(font)),
-        Case::new(
-            "text_80_by_28",
-            |a| {
-                bios(a, 3)?;
-                bios_bx(a, 0x1111, 0)?;
-                steady(a, 4)?;
-                dac(a)?;
-                fill(a, "cells", SEGMENT, CELLS, 0x8000)?;
-                keep_font(a, 2, 0, 256 * 14)
-            },
-            move |font| middle.picture(font),
-        )
-        .but_qemu(WHOLE, move |font| qemu_middle.picture(font)),
+        smaller("text_80_by_50", 0x12, &[(3, 1024), (4, 1024)], low, NINTH),
+        smaller("text_80_by_28", 0x11, &[(2, 256 * 14)], middle, WHOLE),
         two_fonts(),
     ]
 }
