@@ -260,9 +260,15 @@ impl Vga {
         }
         let (enabled, pan) = (self.attr[0x12] & 15, usize::from(self.attr[0x13] & 7));
         let colours: [u32; 16] = std::array::from_fn(|n| rgb(self.colour_of(n as u8)));
-        let mut row = vec![0; ((frame.width + pan).div_ceil(8)) * 4];
+        // what is panned in from behind a line is read apart: behind the last there may be no memory
+        let whole = frame.width.div_ceil(8) * 4;
+        let mut row = vec![0; whole + 4];
         for (y, out) in frame.pixels.chunks_exact_mut(frame.width).enumerate() {
-            vram.read(v.visible().0.wrapping_add(y as u32 * v.stride()), &mut row);
+            let at = v.visible().0.wrapping_add(y as u32 * v.stride());
+            vram.read(at, &mut row[..whole]);
+            if pan > 0 {
+                vram.read(at.wrapping_add(whole as u32), &mut row[whole..]);
+            }
             for (x, dot) in out.iter_mut().enumerate() {
                 let (at, bit) = ((x + pan) / 8 * 4, 7 - (x + pan) % 8);
                 let colour = (0..4).fold(0, |c, n| c | (row[at + n] >> bit & 1) << n);
