@@ -18,6 +18,7 @@ pub const APM_CONTROL: u16 = 0xb2;
 const TMR_STS: u16 = 0x0001;
 const GBL_STS: u16 = 0x0020;
 const PWRBTN_STS: u16 = 0x0100;
+const WAK_STS: u16 = 0x8000;
 const PM1_STS_BITS: u16 = 0x8d31;
 const PM1_EN_BITS: u16 = 0x0521;
 const PM1_CNT_BITS: u16 = 0x1c07;
@@ -39,8 +40,6 @@ pub struct AcpiPm {
     apm_control: u8,
     apm_status: u8,
     poweroff: bool,
-    /// The SLP_TYP of a sleep state other than soft off that was entered.
-    sleep: Option<u8>,
     seen: u64,
 }
 
@@ -130,7 +129,8 @@ impl AcpiPm {
         }
         match (value >> 10 & 7) as u8 {
             SLP_TYP_S5 => self.poweroff = true,
-            other => self.sleep = Some(other),
+            // any other sleep is over at once: a guest waits for this bit (ACPI 6.5, 16.1)
+            _ => self.pm1_sts |= WAK_STS,
         }
     }
 
@@ -174,11 +174,6 @@ impl AcpiPm {
         std::mem::take(&mut self.poweroff)
     }
 
-    /// The SLP_TYP of another sleep state that the guest entered since the last call.
-    pub fn take_sleep(&mut self) -> Option<u8> {
-        self.sleep.take()
-    }
-
     /// When the timer's most significant bit changes next, if that would raise the SCI.
     pub fn deadline(&self) -> Option<Nanos> {
         let waits = self.pm1_en & TMR_STS != 0 && self.pm1_sts & TMR_STS == 0;
@@ -194,8 +189,7 @@ impl AcpiPm {
         ensure(s.pm1_sts & !PM1_STS_BITS == 0, "acpi_pm", "pm1_sts")?;
         ensure(s.pm1_en & !PM1_EN_BITS == 0, "acpi_pm", "pm1_en")?;
         ensure(s.pm1_cnt & !PM1_CNT_BITS == 0, "acpi_pm", "pm1_cnt")?;
-        ensure((s.gp_sts | s.gp_en) & !GP_BITS == 0, "acpi_pm", "gp_sts, gp_en")?;
-        ensure(s.sleep.is_none_or(|typ| typ < 8), "acpi_pm", "sleep")
+        ensure((s.gp_sts | s.gp_en) & !GP_BITS == 0, "acpi_pm", "gp_sts, gp_en")
     }
 }
 
@@ -203,7 +197,7 @@ frozen! {
     /// The power management registers, version 1.
     AcpiPmStateV1 of AcpiPm {
         pm1_sts: u16, pm1_en: u16, pm1_cnt: u16, gp_sts: u16, gp_en: u16, apm_control: u8, apm_status: u8,
-        poweroff: bool, sleep: Option<u8>, seen: u64,
+        poweroff: bool, seen: u64,
     }
 }
 device_state!(AcpiPm, AcpiPmState, AcpiPmStateV1);
@@ -258,9 +252,9 @@ mod tests {
     fn sleep_and_poweroff() {
         let mut pm = AcpiPm::new();
         pm.write(4, 2, 0x2000 | 1 << 10, 0);
-        assert_eq!((pm.take_sleep(), pm.take_poweroff()), (Some(1), false));
+        assert_eq!((pm.read(0, 2, 0), pm.take_poweroff()), (0x8000, false), "it is awake again");
         pm.write(4, 2, 0x2001, 0);
-        assert_eq!((pm.take_sleep(), pm.take_poweroff()), (None, true));
+        assert!(pm.take_poweroff());
         assert!(!pm.take_poweroff());
         assert_eq!(pm.read(4, 2, 0), 1, "SLP_EN reads as 0");
     }
@@ -305,7 +299,7 @@ mod tests {
                 4 => pm.power_button(),
                 _ => pm.advance(now),
             }
-            let _ = (pm.irq(), pm.deadline(), pm.take_sleep(), pm.read_apm(offset));
+            let _ = (pm.irq(), pm.deadline(), pm.read_apm(offset));
             let AcpiPmState::V1(state) = pm.save();
             assert_eq!(AcpiPm::check(&state), Ok(()));
         });

@@ -44,8 +44,13 @@ pub trait Block: Send {
     /// [`BlockError::Host`].
     fn flush(&mut self) -> Result<(), BlockError>;
 
-    /// What was written and lives in this process alone, for a snapshot; `None`: the medium is
-    /// elsewhere and keeps its writes by itself.
+    /// What is written lives in this process alone.
+    fn is_private(&self) -> bool {
+        false
+    }
+
+    /// What was written, for a snapshot, of a medium that [is private](Block::is_private); `None`: the medium
+    /// is elsewhere and keeps its writes by itself.
     fn private_writes(&self) -> Option<Vec<u8>> {
         None
     }

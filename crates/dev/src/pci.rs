@@ -222,8 +222,13 @@ impl PciBus {
 
     /// Puts a function in its place; it replaces what was there.
     pub fn add(&mut self, devfn: u8, function: PciFunction) {
-        self.functions.retain(|(at, _)| *at != devfn);
+        self.remove(devfn);
         self.functions.push((devfn, function));
+    }
+
+    /// Takes a function away.
+    pub fn remove(&mut self, devfn: u8) {
+        self.functions.retain(|(at, _)| *at != devfn);
     }
 
     /// A function.

@@ -32,9 +32,14 @@ impl Port61 {
         pit.set_gate(2, value & 1 != 0, now);
     }
 
+    /// The speaker data bit.
+    pub fn is_on(&self) -> bool {
+        self.value & 2 != 0
+    }
+
     /// The level at the speaker: OUT2 and the speaker data bit.
     pub fn speaker(&self, pit: &mut Pit, now: Nanos) -> bool {
-        self.value & 2 != 0 && pit.out(2, now)
+        self.is_on() && pit.out(2, now)
     }
 
     fn check(state: &Port61StateV1) -> Result<(), StateError> {

@@ -41,6 +41,7 @@ macro_rules! freeze_by_clone {
     )*};
 }
 freeze_by_clone!(bool, u8, u16, u32, u64, i32, i64, Vec<u8>, VecDeque<u8>, VecDeque<u16>);
+freeze_by_clone!(VecDeque<Vec<u8>>);
 freeze_by_clone!(Option<u8>, Option<u16>, Option<u64>, Option<i64>);
 
 impl<T: Freeze, const N: usize> Freeze for [T; N] {

@@ -51,6 +51,9 @@ impl Block for Overlay {
     fn flush(&mut self) -> Result<(), BlockError> {
         Ok(())
     }
+    fn is_private(&self) -> bool {
+        true
+    }
     fn stamp(&self) -> Option<u64> {
         self.base.stamp()
     }

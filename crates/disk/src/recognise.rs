@@ -37,10 +37,12 @@ pub fn recognise(head: &[u8], size: u64) -> Medium {
     if whole && Geometry::of(size / SECTOR as u64).is_some() {
         return Medium::Floppy;
     }
-    if is_multiboot(head) {
+    let boots = whole && at(510, &[0x55, 0xaa]);
+    // GRUB behind a boot record has a multiboot header of its own
+    if is_multiboot(head) && !(boots && has_partitions(head)) {
         return Medium::Multiboot;
     }
-    match whole && at(510, &[0x55, 0xaa]) {
+    match boots {
         true if !has_partitions(head) && Geometry::with_room(size / SECTOR as u64).is_some() => {
             Medium::Floppy
         }
@@ -83,6 +85,10 @@ mod tests {
             mb[64 + 4 * n..68 + 4 * n].copy_from_slice(&v.to_le_bytes());
         }
         assert_eq!(recognise(&mb, 4096), Medium::Multiboot);
+        mb[510..512].copy_from_slice(&[0x55, 0xaa]);
+        assert_eq!(recognise(&mb, 4096), Medium::Multiboot);
+        mb[450] = 0x83;
+        assert_eq!(recognise(&mb, 4096), Medium::HardDisk, "GRUB behind a boot record");
         assert_eq!(recognise(&[], 0), Medium::Unknown);
     }
 }

@@ -20,20 +20,24 @@ pub enum Clock {
     },
     /// From the host.
     Host {
-        /// Power-on, or when a snapshot was loaded.
-        start: Instant,
+        /// Power-on, or when the machine went on; `None` while it is stopped.
+        start: Option<Instant>,
         /// Time that had passed before.
         before: Nanos,
     },
 }
 
 impl Clock {
+    /// The end of time, 146 years: a guest that lets idle time pass at once comes no further, and what devices
+    /// add to the present does not overflow.
+    pub const END: Nanos = 1 << 62;
+
     /// A clock at 0.
     pub fn new(deterministic: bool) -> Clock {
         if deterministic {
             Clock::Deterministic { idle: 0 }
         } else {
-            Clock::Host { start: Instant::now(), before: 0 }
+            Clock::Host { start: Some(Instant::now()), before: 0 }
         }
     }
 
@@ -49,7 +53,7 @@ impl Clock {
     pub(crate) fn restore(&mut self, saved: Nanos) {
         match self {
             Clock::Deterministic { idle } => *idle = saved,
-            Clock::Host { start, before } => (*start, *before) = (Instant::now(), saved),
+            Clock::Host { start, before } => (*start, *before) = (Some(Instant::now()), saved),
         }
     }
 
@@ -61,9 +65,22 @@ impl Clock {
     /// The time, with `retired` instructions retired.
     #[inline]
     pub fn now(&self, retired: u64) -> Nanos {
-        match self {
-            Clock::Deterministic { idle } => idle + retired * NANOS_PER_INSTRUCTION,
-            Clock::Host { start, before } => before + start.elapsed().as_nanos() as u64,
+        let now = match self {
+            Clock::Deterministic { idle } => {
+                idle.saturating_add(retired.saturating_mul(NANOS_PER_INSTRUCTION))
+            }
+            Clock::Host { start, before } => {
+                before.saturating_add(start.map_or(0, |s| s.elapsed().as_nanos() as u64))
+            }
+        };
+        now.min(Clock::END)
+    }
+
+    /// Stops the host's clock, or lets it go on. With deterministic time a machine that does not run has none.
+    pub(crate) fn set_running(&mut self, on: bool) {
+        let now = self.now(0);
+        if let Clock::Host { start, before } = self {
+            (*start, *before) = (on.then(Instant::now), now);
         }
     }
 
@@ -77,7 +94,7 @@ impl Clock {
     pub fn skip_to(&mut self, deadline: Nanos, retired: u64) {
         let now = self.now(retired);
         if let Clock::Deterministic { idle } = self {
-            *idle += deadline.saturating_sub(now);
+            *idle += deadline.min(Clock::END).saturating_sub(now);
         }
     }
 }

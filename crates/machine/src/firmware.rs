@@ -60,6 +60,8 @@ impl Firmware {
         f.set(item::MOST_CPUS, &1u16.to_le_bytes());
         f.set(item::IRQ0_OVERRIDE, &[1]);
         f.set_file("etc/e820", &e820(memory));
+        // S3 and S4 are left out of the tables (bit 7 clear): there is no way back from them here
+        f.set_file("etc/system-states", &[0x80, 0, 0, 1, 2, 0x80]);
         f.set_file("etc/show-boot-menu", &0u32.to_le_bytes());
         if let Some(video) = &self.video {
             f.set_file(VIDEO_ROM, video);

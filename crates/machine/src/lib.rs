@@ -8,6 +8,9 @@ mod describe;
 mod firmware;
 mod hash;
 mod monitor;
+mod network;
+#[cfg(test)]
+mod network_tests;
 mod pc;
 mod pc_apic;
 mod pc_media;
@@ -29,6 +32,7 @@ use vmm::{Outcome, Stats, Vmm};
 pub use boot::{BootError, Image};
 pub use clock::{Clock, Nanos, TSC_HZ};
 pub use firmware::{BootDevice, Firmware};
+pub use network::{Nic, NicKind};
 pub use pc::Pc;
 pub use pc_state::PartError;
 pub use typist::{Stroke, Typist};
@@ -308,6 +312,17 @@ impl Machine {
     /// A BIOS starts the machine again after a reset.
     pub fn has_firmware(&self) -> bool {
         self.vmm.board.flash > 0
+    }
+
+    /// Records what the PC speaker plays from now on; [`Pc::sound`] takes it.
+    pub fn listen(&mut self) {
+        let now = self.now();
+        self.vmm.board.start_listening(now);
+    }
+
+    /// Stops virtual time, or lets it go on, for a machine that is not run for a while.
+    pub fn set_running(&mut self, on: bool) {
+        self.vmm.board.clock.set_running(on);
     }
 
     /// The present virtual time.

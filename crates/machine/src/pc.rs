@@ -2,6 +2,7 @@
 
 use crate::Firmware;
 use crate::clock::{Clock, time_stamp};
+use crate::network::Link;
 use crate::pc_memory::{BusMaster, VIDEO, Video};
 use crate::pc_screen::Shown;
 use dev::Nanos;
@@ -21,6 +22,7 @@ use dev::pit8254::Pit;
 use dev::port61::Port61;
 use dev::port92::Port92;
 use dev::rtc146818::Rtc;
+use dev::speaker::Speaker;
 use dev::time::earlier;
 use dev::uart16550::{ModemLines, Uart};
 use dev::vga::{self, Vga};
@@ -53,6 +55,8 @@ pub(crate) const DISPLAY: u8 = dev::pci::devfn(2, 0);
 /// The ports of the VBE registers.
 pub(crate) const VBE: u16 = 0x1ce;
 pub(crate) const VBE_LAST: u16 = 0x1cf;
+/// Lines that no device on the board has for itself.
+const FREE_IRQS: [u8; 4] = [5, 7, 10, 11];
 /// IRQ of FERR#.
 const FERR_IRQ: u8 = 13;
 
@@ -77,6 +81,8 @@ pub struct Pc {
     pub(crate) floppy: Floppy,
     pub(crate) ide: Ide,
     pub(crate) fw_cfg: FwCfg,
+    /// The network card, if there is one.
+    pub(crate) link: Option<Box<Link>>,
     pub(crate) ferr: bool,
     /// The firmware, without its image, which is in the flash.
     pub(crate) firmware: Firmware,
@@ -90,6 +96,8 @@ pub struct Pc {
     pub(crate) pam: [Option<Pam>; 13],
     pub(crate) a20: bool,
     pub(crate) requests: Requests,
+    /// Somebody listens to the speaker.
+    pub(crate) speaker: Option<Speaker>,
     /// What the last picture showed.
     pub(crate) shown: Option<Shown>,
     /// The deadline that the present run was planned by.
@@ -119,6 +127,7 @@ impl Pc {
             floppy: Floppy::new(),
             ide: Ide::new(),
             fw_cfg: FwCfg::new(),
+            link: None,
             ferr: false,
             firmware: Firmware::default(),
             flash: 0,
@@ -127,6 +136,7 @@ impl Pc {
             pam: [None; 13],
             a20: true,
             requests: Requests::default(),
+            speaker: None,
             shown: None,
             planned: None,
         };
@@ -149,10 +159,12 @@ impl Pc {
         std::mem::swap(&mut new.rtc, &mut self.rtc);
         new.rtc.reset();
         new.debug = std::mem::take(&mut self.debug);
+        new.speaker = self.speaker.take();
         new.flash = self.flash;
         new.firmware = std::mem::take(&mut self.firmware);
         (new.frame_buffer, new.apic_page) = (self.frame_buffer, self.apic_page);
         new.take_media(self);
+        new.take_nic(self);
         std::mem::swap(&mut new.fw_cfg, &mut self.fw_cfg);
         *self = new;
         if self.flash > 0 {
@@ -163,6 +175,7 @@ impl Pc {
 
     /// Takes back what [`Pc::new`] did in firmware's place.
     pub(crate) fn power_management_by_firmware(&mut self) {
+        self.nic_by_firmware();
         self.pm.set_sci_enabled(false);
         self.interrupts_by_firmware();
         if let Some(f) = self.pci.function_mut(dev::pci::POWER_MANAGEMENT) {
@@ -183,7 +196,8 @@ impl Pc {
         let timers = earlier(self.pit.deadline(), self.rtc.deadline());
         let timers = earlier(timers, self.lapic.deadline());
         let rest = earlier(self.i8042.deadline(), self.pm.deadline());
-        earlier(earlier(uarts, timers), earlier(rest, earlier(self.floppy.deadline(), self.ide.deadline())))
+        let drives = earlier(self.floppy.deadline(), self.ide.deadline());
+        earlier(earlier(uarts, timers), earlier(rest, earlier(drives, self.nic_deadline())))
     }
 
     /// As [`Pc::deadline`]; the board says so if an access of the guest makes it earlier.
@@ -203,6 +217,7 @@ impl Pc {
 
     /// Brings all devices to `now`.
     pub fn advance(&mut self, mem: &mut Memory, now: Nanos) {
+        self.listen(now);
         self.pit.advance(now);
         if self.pit.take_irq0_edges(now) > 0 {
             // an edge that has come and gone since is an edge all the same
@@ -218,23 +233,29 @@ impl Pc {
         self.pm.advance(now);
         self.floppy.advance(now, &mut self.dma, &mut BusMaster(mem));
         self.ide.advance(now, &mut BusMaster(mem));
+        self.advance_nic(now);
         self.lines();
     }
 
-    /// Drives the interrupt lines from the devices' outputs.
+    /// Drives the interrupt lines from the devices' outputs. Whoever is on a line can pull it.
     pub(crate) fn lines(&mut self) {
-        self.pic.set_irq(0, self.pit.irq());
-        self.pic.set_irq(1, self.i8042.irq1());
-        self.pic.set_irq(6, self.floppy.irq());
-        self.pic.set_irq(12, self.i8042.irq12());
-        self.pic.set_irq(8, self.rtc.irq());
-        for (u, irq) in self.uarts.iter().zip(SERIAL_IRQ) {
-            self.pic.set_irq(irq, u.irq());
+        let own = [
+            (0, self.pit.irq()),
+            (1, self.i8042.irq1()),
+            (6, self.floppy.irq()),
+            (12, self.i8042.irq12()),
+            (8, self.rtc.irq()),
+            (SERIAL_IRQ[0], self.uarts[0].irq()),
+            (SERIAL_IRQ[1], self.uarts[1].irq()),
+            (14, self.ide.irq(0)),
+            (15, self.ide.irq(1)),
+            (SCI_IRQ, self.pm.irq()),
+            (FERR_IRQ, self.ferr),
+        ];
+        let others = self.nic_line() | self.pci.irq_lines();
+        for (irq, level) in own.into_iter().chain(FREE_IRQS.map(|irq| (irq, false))) {
+            self.pic.set_irq(irq, level || others >> irq & 1 != 0);
         }
-        self.pic.set_irq(14, self.ide.irq(0));
-        self.pic.set_irq(15, self.ide.irq(1));
-        self.pic.set_irq(SCI_IRQ, self.pm.irq());
-        self.pic.set_irq(FERR_IRQ, self.ferr);
         self.apic_lines();
         let a20 = self.a20();
         self.requests.a20_changed |= a20 != std::mem::replace(&mut self.a20, a20);
@@ -306,6 +327,23 @@ impl Pc {
         out.extend(self.debug.take_output());
     }
 
+    /// Listens to the speaker from now on.
+    pub(crate) fn start_listening(&mut self, now: Nanos) {
+        self.speaker = Some(Speaker::new(now));
+    }
+
+    /// Hears what the speaker has played up to `now`.
+    pub(crate) fn listen(&mut self, now: Nanos) {
+        if let Some(speaker) = &mut self.speaker {
+            speaker.listen(&self.port61, &mut self.pit, now);
+        }
+    }
+
+    /// Takes what the speaker has played, as [`Speaker::take`].
+    pub fn sound(&mut self) -> Vec<i16> {
+        self.speaker.as_mut().map(Speaker::take).unwrap_or_default()
+    }
+
     /// Presses ACPI's power button.
     pub fn power_button(&mut self) {
         self.pm.power_button();
@@ -338,6 +376,9 @@ impl Board for Pc {
 
     fn mmio_write(&mut self, mem: &mut Memory, now: u64, at: u64, size: u32, value: u64) {
         if self.write_apic(at, value, self.clock.now(now)) {
+            return;
+        }
+        if size == 2 && self.write_vbe_register(mem, at, value as u16) {
             return;
         }
         for n in 0..u64::from(size) {

@@ -2,6 +2,7 @@
 
 use crate::Pc;
 use dev::Block;
+use dev::block::SECTOR;
 use dev::floppy::FloppyState;
 use dev::ide::{Drive, IdeState, Identity};
 
@@ -26,6 +27,11 @@ impl Pc {
     /// Connects a CD-ROM drive, with a disc or without.
     pub fn attach_cdrom(&mut self, place: usize, medium: Option<Box<dyn Block>>) {
         self.ide.attach(place / 2, place % 2, Drive::cdrom(medium, identity("RINGER CD-ROM", place)));
+    }
+
+    /// Whether a place holds a CD-ROM drive.
+    pub fn has_cdrom(&self, place: usize) -> bool {
+        self.ide.capacity(place / 2, place % 2).is_some_and(|(cdrom, _)| cdrom)
     }
 
     /// Puts a disc into a CD-ROM drive.
@@ -101,16 +107,20 @@ impl Pc {
         self.media().into_iter().filter_map(writes).collect()
     }
 
-    /// Puts private writes back, in parts by name; `Err` names one for which there is no medium.
+    /// The most bytes that the private writes of a place can have; `None`: there is no medium, or one that
+    /// keeps its writes by itself.
+    pub(crate) fn private_room(&mut self, place: &str) -> Option<u64> {
+        let (_, medium) = self.media().into_iter().find(|(name, m)| *name == place && m.is_private())?;
+        // a sector and its number
+        Some(medium.sectors().saturating_mul(SECTOR as u64 + 8))
+    }
+
+    /// Puts private writes back, in parts by name; `Err` names one that does not fit.
     pub(crate) fn set_private_writes(&mut self, parts: &[(String, Vec<u8>)]) -> Result<(), String> {
-        let known: Vec<&str> = self.media().into_iter().map(|(name, _)| name).collect();
-        if let Some((name, _)) = parts.iter().find(|(n, _)| !known.contains(&n.as_str())) {
-            return Err(name.clone());
-        }
         for (name, medium) in self.media() {
             let own = parts.iter().filter(|(n, _)| n == name).flat_map(|(_, b)| b).copied();
             let bytes: Vec<u8> = own.collect();
-            if medium.private_writes().is_some() && !medium.set_private_writes(&bytes) {
+            if medium.is_private() && !medium.set_private_writes(&bytes) {
                 return Err(name.to_owned());
             }
         }

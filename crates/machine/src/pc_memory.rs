@@ -51,6 +51,8 @@ impl Pc {
     pub(crate) fn after_restore(&mut self, mem: &mut Memory) {
         self.pam = [None; 13];
         self.map_memory(mem);
+        // the CPU's mask may not have followed the gate yet
+        self.requests.a20_changed = true;
         // the PIC's inputs were saved with it
         self.requests.replan = true;
     }
@@ -136,7 +138,20 @@ impl Pc {
         }
     }
 
-    /// A byte of the VBE registers in a row; a word is written by its two bytes, the low one first.
+    /// Writes one of the VBE registers in a row as a whole; `false`: there is none at that address.
+    pub(crate) fn write_vbe_register(&mut self, mem: &mut Memory, at: u64, value: u16) -> bool {
+        let Some(offset @ 0x500..=0x515) = self.display_register(at) else { return false };
+        if offset & 1 != 0 {
+            return false;
+        }
+        let index = self.vga.read_vbe(0, VIDEO);
+        self.vga.write_vbe(0, (offset - 0x500) / 2, &mut Video(mem));
+        self.vga.write_vbe(1, value, &mut Video(mem));
+        self.vga.write_vbe(0, index, &mut Video(mem));
+        true
+    }
+
+    /// A byte of the VBE registers in a row, the other one being as it was.
     fn write_vbe_byte(&mut self, mem: &mut Memory, offset: u16, value: u8) {
         let index = self.vga.read_vbe(0, VIDEO);
         self.vga.write_vbe(0, offset / 2, &mut Video(mem));

@@ -26,8 +26,10 @@ impl Pc {
             _ if port.wrapping_sub(self.pm_base()) < PM_SIZE => {
                 self.pm.read(port - self.pm_base(), size as u8, now)
             }
-            _ => (0..size).fold(0, |value, n| {
-                value | u32::from(self.read_byte_port(port.wrapping_add(n as u16), now)) << (8 * n)
+            _ => self.read_nic(port, size, now).unwrap_or_else(|| {
+                (0..size).fold(0, |value, n| {
+                    value | u32::from(self.read_byte_port(port.wrapping_add(n as u16), now)) << (8 * n)
+                })
             }),
         };
         self.lines();
@@ -45,6 +47,7 @@ impl Pc {
             _ if port.wrapping_sub(self.pm_base()) < PM_SIZE => {
                 self.pm.write(port - self.pm_base(), size as u8, value, now);
             }
+            _ if self.write_nic(port, size, value, now) => {}
             _ => {
                 for n in 0..size {
                     self.write_byte_port(port.wrapping_add(n as u16), (value >> (8 * n)) as u8, now);
@@ -95,6 +98,9 @@ impl Pc {
     }
 
     fn write_byte_port(&mut self, port: u16, value: u8, now: Nanos) {
+        if matches!(port, 0x42 | 0x43 | 0x61) {
+            self.listen(now);
+        }
         match port {
             0x00..=0x0f | 0x81..=0x8f | 0xc0..=0xdf => self.dma.write(port, value),
             0x20 | 0x21 => self.pic.write(0, port & 1, value),

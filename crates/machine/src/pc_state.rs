@@ -31,6 +31,9 @@ pub enum PartError {
     /// The device can have no such state.
     #[error(transparent)]
     State(#[from] dev::StateError),
+    /// The network can have no such state.
+    #[error(transparent)]
+    Network(#[from] net::StateError),
 }
 
 /// The board's own wires, version 1.
@@ -73,11 +76,15 @@ macro_rules! devices {
                     reset: self.requests.reset,
                     init: self.requests.init,
                 };
-                vec![encode("board", &wires), $(encode($name, &self.$($field)+.save())),*]
+                let mut parts = vec![encode("board", &wires), $(encode($name, &self.$($field)+.save())),*];
+                if let Some(link) = &self.link {
+                    parts.extend([encode("ne2000", &link.card().save()), encode("net", &link.wire())]);
+                }
+                parts
             }
 
-            /// The names of all parts.
-            pub(crate) const PARTS: &[&str] = &["board", $($name),*];
+            /// The names of the parts that every board has.
+            const PARTS: &[&str] = &["board", $($name),*];
 
             /// Puts one part back; `Ok(false)`: there is no part of that name.
             ///
@@ -92,7 +99,7 @@ macro_rules! devices {
                 match name {
                     "board" => self.restore_wires(&decode(version, bytes)?),
                     $($name => self.$($field)+.restore(&decode(version, bytes)?)?,)*
-                    _ => return Ok(false),
+                    _ => return self.restore_link(name, version, bytes),
                 }
                 Ok(true)
             }
@@ -122,6 +129,23 @@ devices! {
 }
 
 impl Pc {
+    /// The names of all parts of this board.
+    pub(crate) fn part_names(&self) -> Vec<&'static str> {
+        let link: &[&str] = if self.link.is_some() { &["ne2000", "net"] } else { &[] };
+        Pc::PARTS.iter().chain(link).copied().collect()
+    }
+
+    /// A part that boards with a network card have.
+    fn restore_link(&mut self, name: &str, version: u16, bytes: &[u8]) -> Result<bool, PartError> {
+        let Some(link) = &mut self.link else { return Ok(false) };
+        match name {
+            "ne2000" => link.card_mut().restore(&decode(version, bytes)?)?,
+            "net" => link.restore_wire(decode(version, bytes)?)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     fn restore_wires(&mut self, w: &WiresV1) {
         (self.ferr, self.a20) = (w.ferr, w.a20);
         self.requests.power_off = w.power_off;

@@ -28,11 +28,16 @@ pub struct Typist {
 }
 
 impl Typist {
-    /// Presses or releases a key.
+    /// Presses or releases a key. What was pressed is released, however many wait.
     pub fn stroke(&mut self, key: Key, down: bool) {
-        if self.waiting.len() < MOST {
+        if self.waiting.len() < if down { MOST } else { 2 * MOST } {
             self.waiting.push_back(Wait::Stroke((key, down)));
         }
+    }
+
+    /// Forgets what waits, for a machine that starts anew or at another time.
+    pub fn clear(&mut self) {
+        *self = Typist::default();
     }
 
     /// Lets time pass before the next stroke.

@@ -1,5 +1,6 @@
 //! Options and what they mean.
 
+use crate::nic::{self, NicChoice};
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use dev::keys::Key;
@@ -16,6 +17,7 @@ Examples:
   ringer run --kernel vmlinuz --initrd initrd.gz --append 'console=ttyS0' --serial stdio
   ringer run --kernel grub-invaders.exec     a multiboot kernel
   ringer run --rom bios.bin --cpu 486        a ROM, from its reset vector
+  ringer run dos.img --nic isa               an NE2000 at ports 300h with IRQ 10
   ringer completions bash                    shell completions
 
 In a terminal, Ctrl-a x ends the machine, Ctrl-a Ctrl-a sends Ctrl-a, and on a text screen Ctrl-a d
@@ -103,6 +105,13 @@ fn parse_qmp(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+fn parse_speaker(text: &str) -> Result<PathBuf, String> {
+    match text.strip_prefix("wav:") {
+        Some(path) if !path.is_empty() => Ok(path.into()),
+        _ => Err("expected wav:FILE".to_owned()),
+    }
+}
+
 fn parse_boot(text: &str) -> Result<String, String> {
     let known = !text.is_empty() && text.chars().all(|c| matches!(c, 'a' | 'c' | 'd'));
     if known { Ok(text.to_owned()) } else { Err("expected letters out of a, c and d".to_owned()) }
@@ -175,6 +184,11 @@ pub(crate) struct Run {
     /// The first serial port: stdio, file:PATH, unix:PATH or none [default: stdio, with --headless or a kernel]
     #[arg(long, value_name = "WHERE", value_parser = parse_serial)]
     pub(crate) serial: Option<Serial>,
+    /// The network card, pci (RTL8029), isa (NE2000, ports 300h, IRQ 10) or none, and its address: for example
+    /// pci,mac=52:54:00:12:34:56. The guest gets 10.0.2.15 by DHCP; nothing beyond its gateway is reached
+    /// [default: pci where a BIOS starts the machine, else none]
+    #[arg(long, value_name = "KIND[,mac=ADDRESS]", value_parser = nic::parse)]
+    pub(crate) nic: Option<NicChoice>,
     /// A file for what the guest writes to ports E9h and 402h (firmware says there what it does)
     #[arg(long, value_name = "FILE")]
     pub(crate) debug_console: Option<PathBuf>,
@@ -187,6 +201,9 @@ pub(crate) struct Run {
     /// The key that is the user's own in a window, by QEMU's name for it
     #[arg(long, value_name = "KEY", default_value = "ctrl_r", value_parser = parse_key)]
     pub(crate) host_key: Key,
+    /// Record what the PC speaker plays: wav:FILE
+    #[arg(long, value_name = "wav:FILE", value_parser = parse_speaker)]
+    pub(crate) speaker: Option<PathBuf>,
     /// Save the screen as a PNG after so many seconds of the guest's time
     #[arg(long, value_name = "SECONDS:FILE.png", value_parser = parse_shot)]
     pub(crate) screenshot_at: Vec<Shot>,

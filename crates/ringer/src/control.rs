@@ -1,7 +1,10 @@
 //! The machine as QMP controls it.
 
+use crate::cli::Run;
+use crate::media::Removable;
 use crate::qmp::{Control, Input, Picture, QmpError};
 use dev::keys::Key;
+use disk::Complaints;
 use interp::Interpreter;
 use machine::snapshot::{SnapshotError, write_atomically};
 use machine::{Machine, Nanos, Typist};
@@ -29,6 +32,8 @@ pub(crate) struct Controlled<'a> {
     pub(crate) paused: &'a mut bool,
     pub(crate) buttons: &'a mut u8,
     pub(crate) wishes: &'a mut Wishes,
+    pub(crate) run: &'a Run,
+    pub(crate) complaints: &'a Complaints,
 }
 
 fn host(path: &Path, e: impl std::fmt::Display) -> QmpError {
@@ -43,6 +48,7 @@ impl Control for Controlled<'_> {
     fn set_running(&mut self, on: bool) {
         if on == *self.paused {
             *self.paused = !on;
+            self.machine.set_running(on);
             if on {
                 self.wishes.resumed = true;
             } else {
@@ -119,7 +125,16 @@ impl Control for Controlled<'_> {
     fn load(&mut self, from: &Path) -> Result<(), QmpError> {
         let file = File::open(from).map_err(|e| host(from, e))?;
         let engine = Box::new(Interpreter::default());
-        self.machine.load_in_place(BufReader::new(file), engine).map_err(|e| host(from, e))
+        self.machine.load_in_place(BufReader::new(file), engine).map_err(|e| host(from, e))?;
+        self.typist.clear();
+        self.machine.set_running(!*self.paused);
+        Ok(())
+    }
+
+    fn change_medium(&mut self, device: &str, to: Option<&Path>) -> Result<(), QmpError> {
+        let drive = Removable::named(device).ok_or_else(|| QmpError::device_not_found(device))?;
+        let done = drive.change(to, self.run, self.machine.board(), self.complaints);
+        done.map_err(|e| QmpError::generic(format!("{e:#}")))
     }
 
     fn info(&mut self, name: &str) -> Option<String> {

@@ -14,6 +14,8 @@ const PLACES: [&str; 6] = [
     "/opt/homebrew/share/qemu",
     "/usr/share/seavgabios",
 ];
+/// Bytes of a video BIOS: C0000h to CFFFFh.
+const MOST_VIDEO: usize = 0x1_0000;
 const BIOS: [&str; 2] = ["bios-256k.bin", "bios.bin"];
 const VIDEO: [&str; 2] = ["vgabios-stdvga.bin", "vgabios.bin"];
 
@@ -27,8 +29,14 @@ pub(crate) fn firmware(run: &Run, order: Vec<BootDevice>) -> anyhow::Result<Firm
     };
     let bios_bytes = read("the BIOS", &bios)?;
     check(&bios, &bios_bytes)?;
-    let video = run.vga_bios.clone().or_else(|| find(&VIDEO));
-    let video = video.map(|path| read("the video BIOS", &path)).transpose()?;
+    let Some(video) = run.vga_bios.clone().or_else(|| find(&VIDEO)) else {
+        eprintln!(
+            "ringer: no video BIOS found, and the screen stays dark: install it (apt-get install seabios; dnf install \
+             seavgabios-bin), or give one with --vga-bios"
+        );
+        return Ok(Firmware { bios: bios_bytes, video: None, order });
+    };
+    let video = Some(video_bios(&video)?);
     Ok(Firmware { bios: bios_bytes, video, order })
 }
 
@@ -39,6 +47,19 @@ fn find(names: &[&str]) -> Option<PathBuf> {
 
 fn read(what: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
     crate::load::read(what, path)
+}
+
+/// An option ROM (PCI Firmware Specification 3.0, 5.1.1): its signature, and its length in 512-byte units.
+fn video_bios(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = read("the video BIOS", path)?;
+    let (fits, len) = (bytes.len() <= MOST_VIDEO, bytes.get(2).map_or(0, |&n| usize::from(n) * 512));
+    if !fits || !bytes.starts_with(&[0x55, 0xaa]) || len == 0 || len > bytes.len() {
+        bail!(
+            "the video BIOS {}: it is no option ROM, of 55AAh at its start and up to 64 KiB",
+            path.display()
+        );
+    }
+    Ok(bytes)
 }
 
 fn check(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

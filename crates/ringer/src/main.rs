@@ -7,12 +7,14 @@ mod display;
 mod firmware;
 mod load;
 mod media;
+mod nic;
 mod qmp;
 mod report;
 mod run;
 mod serial;
 mod session;
 mod signals;
+mod sound;
 mod terminal;
 
 use clap::Parser;

@@ -94,6 +94,62 @@ impl Media {
     }
 }
 
+/// A drive whose medium can be taken out, by QEMU's name for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removable {
+    /// `floppy0` or `floppy1`.
+    Floppy(usize),
+    /// `ide0-cd0` to `ide1-cd1`.
+    Cdrom(usize),
+}
+
+impl Removable {
+    /// The drive of that name.
+    pub(crate) fn named(name: &str) -> Option<Removable> {
+        Some(match name {
+            "floppy0" => Removable::Floppy(0),
+            "floppy1" => Removable::Floppy(1),
+            "ide0-cd0" => Removable::Cdrom(0),
+            "ide0-cd1" => Removable::Cdrom(1),
+            "ide1-cd0" => Removable::Cdrom(2),
+            "ide1-cd1" => Removable::Cdrom(3),
+            _ => return None,
+        })
+    }
+
+    /// Takes the medium out and puts another one in, if one is named. An image that cannot be used leaves
+    /// what was there.
+    pub(crate) fn change(
+        self,
+        file: Option<&Path>,
+        run: &Run,
+        board: &mut Pc,
+        complaints: &Complaints,
+    ) -> anyhow::Result<()> {
+        match self {
+            Removable::Floppy(drive) => {
+                let medium = file.map(|f| open("the floppy", f, run, complaints)).transpose()?;
+                drop(board.eject_floppy(drive));
+                if let Some(medium) = medium {
+                    board.insert_floppy(drive, medium);
+                }
+            }
+            Removable::Cdrom(place) => {
+                let disc = file.map(|f| open_read_only("the CD", f, complaints)).transpose()?;
+                if !board.has_cdrom(place) {
+                    bail!("there is no CD-ROM drive in that place");
+                }
+                drop(board.eject_disc(place));
+                if let Some(disc) = disc {
+                    // the place was looked at
+                    drop(board.insert_disc(place, disc));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What an image is, by its first bytes and size.
 fn look(path: &Path) -> anyhow::Result<Medium> {
     let context = || format!("the image {}", path.display());

@@ -6,9 +6,11 @@ use crate::display::UserEvent;
 use crate::display::text::{Cell, Page, TextDisplay};
 use crate::display::window::WindowDisplay;
 use crate::media::Media;
+use crate::nic;
 use crate::qmp::Qmp;
 use crate::run::{DETERMINISTIC_EPOCH, STEP};
 use crate::serial::{self, Line};
+use crate::sound::Recording;
 use crate::{report, signals::Signals};
 use anyhow::Context;
 use disk::Complaints;
@@ -52,6 +54,7 @@ pub(crate) struct Session<'a> {
     machine: Machine,
     line: Line,
     debug: Option<File>,
+    sound: Option<Recording>,
     screen: Screen,
     /// When the screen was last drawn.
     drawn: Instant,
@@ -79,6 +82,7 @@ impl<'a> Session<'a> {
             None => {
                 let mut machine = Machine::new(config, Box::new(Interpreter::default()))?;
                 media.insert(run, machine.board(), &complaints)?;
+                nic::attach(run, image.as_ref(), machine.board());
                 machine
             }
         };
@@ -107,6 +111,7 @@ impl<'a> Session<'a> {
             machine,
             line,
             debug,
+            sound: run.speaker.as_deref().map(Recording::create).transpose()?,
             screen: Screen::None,
             drawn: Instant::now(),
             typist: Typist::default(),
@@ -118,6 +123,9 @@ impl<'a> Session<'a> {
             signals,
             started: Instant::now(),
         };
+        if session.sound.is_some() {
+            session.machine.listen();
+        }
         if run.load.is_none() {
             session.boot()?;
         }
@@ -159,6 +167,9 @@ impl<'a> Session<'a> {
         self.screen = Screen::None;
         self.machine.board().flush_media();
         self.say()?;
+        if let Some(recording) = self.sound.take() {
+            recording.finish()?;
+        }
         if let Some(format) = self.run.stats {
             report::print(&mut self.machine, format, self.started.elapsed());
         }
@@ -186,6 +197,11 @@ impl<'a> Session<'a> {
                 self.reset(self.run.reboot)?
             }
             Exit::Shutdown => self.ended("the guest has shut down: a triple fault"),
+            // what it last said is to be seen, and a reset can start it again
+            Exit::Stuck if self.qmp.is_some() || !matches!(self.screen, Screen::None) => {
+                self.nap(NAP);
+                Next::On
+            }
             Exit::Stuck => self.ended("the guest has halted with interrupts off"),
         };
         Ok(next)
@@ -199,6 +215,7 @@ impl<'a> Session<'a> {
             return Ok(Next::End(ExitCode::SUCCESS));
         }
         self.machine.reset();
+        self.typist.clear();
         if !firmware {
             self.boot()?;
         }
@@ -229,6 +246,8 @@ impl<'a> Session<'a> {
             paused: &mut self.paused,
             buttons: &mut self.buttons,
             wishes: &mut wishes,
+            run: self.run,
+            complaints: &self.complaints,
         });
         let told = [(wishes.stopped, "STOP"), (wishes.resumed, "RESUME"), (wishes.power_button, "POWERDOWN")];
         told.iter().filter(|(on, _)| *on).for_each(|(_, name)| self.event(name, None));
@@ -243,7 +262,8 @@ impl<'a> Session<'a> {
         Ok(Next::On)
     }
 
-    fn ended(&self, why: &str) -> Next {
+    fn ended(&mut self, why: &str) -> Next {
+        self.event("SHUTDOWN", Some(json!({ "guest": true, "reason": "guest-panic" })));
         let cpu = self.machine.cpu();
         eprintln!("ringer: {why} at {:04x}:{:08x}", cpu.seg[1].selector, cpu.eip);
         Next::End(ExitCode::from(1))
@@ -264,6 +284,7 @@ impl<'a> Session<'a> {
             return Ok(Next::End(ExitCode::SUCCESS));
         }
         if let Some(code) = self.signals.caught() {
+            self.event("SHUTDOWN", Some(json!({ "guest": false, "reason": "host-signal" })));
             return Ok(Next::End(code));
         }
         self.show()
@@ -296,7 +317,10 @@ impl<'a> Session<'a> {
             UserEvent::Key(key, down) => self.typist.stroke(key, down),
             UserEvent::Mouse { dx, dy, dz, buttons } => self.machine.mouse(dx, dy, dz, buttons),
             UserEvent::PowerButton => self.machine.power_button(),
-            UserEvent::Quit => return Next::End(ExitCode::SUCCESS),
+            UserEvent::Quit => {
+                self.event("SHUTDOWN", Some(json!({ "guest": false, "reason": "host-ui" })));
+                return Next::End(ExitCode::SUCCESS);
+            }
         }
         Next::On
     }
@@ -326,6 +350,9 @@ impl<'a> Session<'a> {
         if let Some(file) = &mut self.debug {
             file.write_all(&bytes).context("writing what the debug console says")?;
         }
+        if let Some(recording) = &mut self.sound {
+            recording.add(&self.machine.board().sound())?;
+        }
         for complaint in self.complaints.take() {
             // a closed standard error is no reason to stop the guest
             let _ = writeln!(std::io::stderr(), "ringer: {complaint}\r");
@@ -340,8 +367,10 @@ fn loaded(path: &Path, run: &Run, media: &Media, complaints: &Complaints) -> any
     let file = File::open(path).with_context(context)?;
     let mut inserted = Ok(());
     let engine = Box::new(Interpreter::default());
-    let machine =
-        Machine::load(BufReader::new(file), engine, |board| inserted = media.insert(run, board, complaints));
+    let machine = Machine::load(BufReader::new(file), engine, |board| {
+        nic::insist(run, board);
+        inserted = media.insert(run, board, complaints);
+    });
     inserted?;
     machine.with_context(context)
 }

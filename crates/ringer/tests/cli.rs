@@ -128,6 +128,9 @@ fn options_out_of_range() {
     }
     refused(&["run", "--kernel", &kernel, "--cpu", "z80"], 2, &["--cpu", "z80", "no such CPU", "n270"]);
     refused(&["run", "--kernel", &kernel, "--serial", "tcp:1"], 2, &["--serial", "tcp:1"]);
+    for bad in ["usb", "pci,mac=1", "isa,mac=01:00:00:00:00:00", "none,mac=02:00:00:00:00:00", ""] {
+        refused(&["run", "--kernel", &kernel, &format!("--nic={bad}")], 2, &["--nic"]);
+    }
     refused(&["run", "--kernel", &kernel, "--engine", "magic"], 2, &["--engine", "magic", "interpreter"]);
     refused(&["run", "--kernel", &kernel, "--rom", &kernel], 2, &["--rom", "--kernel"]);
     refused(&["run", "--initrd", &kernel], 2, &["--kernel"]);

@@ -158,6 +158,13 @@ fn bioses_that_cannot_be_used() {
         let bios = files.put(name, &vec![0; size]);
         with(&bios, &[&bios, &size.to_string(), "multiple of 64 KiB up to 256 KiB"]);
     }
+    let bios = files.put("bios", &idle_bios());
+    let bad: [(&str, &[u8]); 3] =
+        [("text", b"hello"), ("cut", &[0x55, 0xaa, 2, 0]), ("huge", &[0; 0x1_0001])];
+    for (name, bytes) in bad {
+        let video = files.put(name, bytes);
+        refused(&["run", "--bios", &bios, "--vga-bios", &video], 1, &[&video, "no option ROM"]);
+    }
 }
 
 #[test]
@@ -188,4 +195,36 @@ fn a_flush_of_the_guest_reaches_the_hosts_disk() {
     assert!(calls[second..].iter().any(|l| l.contains("fdatasync(")), "{log}");
     let image = std::fs::read(&disk).unwrap();
     assert!(image[512..1024] == [0x55; 512] && image[1024..1536] == [0x66; 512]);
+}
+
+#[test]
+fn the_speaker_is_recorded() {
+    let files = Files::new();
+    // a divisor of 1000: 1193 Hz
+    let beeps = bios(|a| {
+        for (port, value) in [(0x43u32, 0xb6u32), (0x42, 0xe8), (0x42, 0x03), (0x61, 0x03)] {
+            asm! { a => mov al, value; out port, al; }
+        }
+        asm! { a => label "play"; jmp a.to("play"); }
+        Ok(())
+    });
+    let (bios, wav) = (files.put("bios", &beeps), files.absent("wav"));
+    let out = run(&[
+        "--bios",
+        &bios,
+        "--deterministic",
+        "--instructions",
+        "100000000",
+        "--speaker",
+        &format!("wav:{wav}"),
+    ]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let bytes = std::fs::read(&wav).unwrap();
+    assert!(bytes.starts_with(b"RIFF") && bytes[8..12] == *b"WAVE");
+    let samples: Vec<i16> = bytes[44..].as_chunks::<2>().0.iter().map(|b| i16::from_le_bytes(*b)).collect();
+    let seconds = samples.len() as f64 / 44_100.0;
+    assert!((0.45..0.55).contains(&seconds), "{seconds} s of 100 million instructions");
+    let crossings = samples.windows(2).filter(|w| (w[0] < 0) != (w[1] < 0)).count() as f64;
+    let hertz = crossings / 2.0 / seconds;
+    assert!((1150.0..1240.0).contains(&hertz), "{hertz} Hz");
 }

@@ -488,3 +488,18 @@ fn random_accesses_never_panic() {
     let VgaState::V1(state) = rig.vga.save();
     assert_eq!(Vga::check(&state), Ok(()));
 }
+
+// A width in memory that has no room with the lines that are shown is refused, as Bochs does.
+#[test]
+fn vbe_shows_no_more_than_there_is() {
+    let mut r = rig();
+    r.vbe(&[(1, 1), (2, 1), (3, 32), (4, 0x41), (9, 0xffff), (6, 0xffff)]);
+    assert_eq!(r.vga.visible_range(), (0xffff * 4, 4));
+    assert_eq!((r.frame().width, r.frame().height), (1, 1));
+    // the same from a snapshot
+    let VgaState::V1(mut state) = r.vga.save();
+    state.vbe.virtual_width = 0xffff;
+    assert!(Vga::new().restore(&VgaState::V1(state.clone())).is_err());
+    (state.vbe.virtual_width, state.vbe.x) = (1, 1);
+    assert!(Vga::new().restore(&VgaState::V1(state)).is_err());
+}

@@ -9,6 +9,8 @@ const ID: u16 = 0xb0c5;
 const MOST_X: u16 = 1600;
 const MOST_Y: u16 = 1200;
 const MOST_DEPTH: u16 = 32;
+/// Bytes of the largest video memory: what lies in a line is numbered by 24 bits.
+const MOST_MEMORY: u32 = 1 << 24;
 /// Registers.
 mod index {
     pub(super) const ID: u16 = 0;
@@ -74,7 +76,21 @@ impl VbeStateV1 {
     pub(super) fn fits(&self) -> bool {
         let depth = matches!(self.depth, 4 | 8 | 15 | 16 | 24 | 32);
         let size = (1..=MOST_X).contains(&self.width) && (1..=MOST_Y).contains(&self.height);
-        depth && size && self.virtual_width >= self.width
+        let lines = u32::from(self.y) + u32::from(self.height);
+        let room =
+            stride(self.virtual_width, self.depth).checked_mul(lines).is_some_and(|n| n <= MOST_MEMORY);
+        let across = self.virtual_width.checked_sub(self.width).is_some_and(|rest| self.x <= rest);
+        depth && size && room && across
+    }
+}
+
+/// Bytes of a line of so many pixels.
+fn stride(width: u16, depth: u16) -> u32 {
+    let width = u32::from(width);
+    match depth {
+        4 => width / 8 * 4,
+        15 => width * 2,
+        d => width * u32::from(d / 8),
     }
 }
 
@@ -101,12 +117,7 @@ impl Vbe {
 
     /// Bytes of a line in memory.
     pub(super) fn stride(&self) -> u32 {
-        let width = u32::from(self.virtual_width);
-        match self.depth {
-            4 => width / 8 * 4,
-            15 => width * 2,
-            d => width * u32::from(d / 8),
-        }
+        stride(self.virtual_width, self.depth)
     }
 
     /// Bytes of a whole picture.
@@ -155,24 +166,37 @@ impl Vbe {
         }
         match self.selected {
             index::ID if (0xb0c0..=ID).contains(&value) => self.id = value,
-            index::XRES if !self.is_on() && (1..=MOST_X).contains(&value) => {
-                self.width = value;
-                self.virtual_width = value;
-            }
-            index::YRES if !self.is_on() && (1..=MOST_Y).contains(&value) => self.height = value,
-            index::BPP if !self.is_on() => match value {
-                0 => self.depth = 8,
-                4 | 8 | 15 | 16 | 24 | 32 => self.depth = value,
-                _ => {}
-            },
+            index::XRES..=index::BPP if !self.is_on() => self.shape(value),
             index::ENABLE => return self.switch(value, memory),
             index::BANK => self.bank = value & 0x1ff,
-            index::VIRT_WIDTH if value >= self.width => self.virtual_width = value,
+            index::VIRT_WIDTH if value >= self.width => self.widen(value, memory),
             index::X_OFFSET if value <= self.virtual_width - self.width => self.x = value,
             index::Y_OFFSET => self.scroll(value, memory),
             _ => {}
         }
         false
+    }
+
+    /// Width, height or depth of the mode to come, which begins with no more than that in memory.
+    fn shape(&mut self, value: u16) {
+        match self.selected {
+            index::XRES if (1..=MOST_X).contains(&value) => self.width = value,
+            index::YRES if (1..=MOST_Y).contains(&value) => self.height = value,
+            index::BPP if value == 0 => self.depth = 8,
+            index::BPP if matches!(value, 4 | 8 | 15 | 16 | 24 | 32) => self.depth = value,
+            _ => return,
+        }
+        (self.virtual_width, self.x, self.y) = (self.width, 0, 0);
+    }
+
+    /// A width in memory for which there is room.
+    fn widen(&mut self, width: u16, memory: u32) {
+        let lines = u32::from(self.y) + u32::from(self.height);
+        let room = stride(width, self.depth).checked_mul(lines).is_some_and(|n| n <= memory.min(MOST_MEMORY));
+        if room {
+            self.virtual_width = width;
+            self.x = self.x.min(width - self.width);
+        }
     }
 
     fn scroll(&mut self, y: u16, memory: u32) {

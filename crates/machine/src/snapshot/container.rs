@@ -64,6 +64,14 @@ pub enum SnapshotError {
     /// An image is no longer what the guest's caches say.
     #[error("the image in {0} has been written since; going on over it would destroy what it holds")]
     Written(&'static str),
+    /// The machine has another network card, or none.
+    #[error("it was made with another network card: it had {saved}, and the machine has {found}")]
+    Nic {
+        /// The card in the snapshot.
+        saved: String,
+        /// The machine's.
+        found: String,
+    },
 }
 
 /// A section.

@@ -8,6 +8,9 @@ type SegmentV1 = (u16, u32, u32, u16);
 /// Base and limit of a descriptor table.
 type TableV1 = (u32, u16);
 
+/// No machine has retired so many: 30 years at 80 million a second.
+const MOST_RETIRED: u64 = 1 << 56;
+
 /// The CPU, version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CpuV1 {
@@ -167,7 +170,7 @@ impl CpuV1 {
         check(self.activity < 3, "the activity")?;
         check(self.shadow < 3, "the interrupt shadow")?;
         check(self.shadow_until <= self.retired.saturating_add(2), "the interrupt shadow's end")?;
-        check(self.retired < 1 << 62, "the count of instructions")?;
+        check(self.retired < MOST_RETIRED, "the count of instructions")?;
         check(self.gpr.iter().all(|&r| r <= u64::from(u32::MAX)), "a general register")?;
         check(self.control[0] & 0x8000_0001 != 0x8000_0000, "CR0")?;
         let gates = [u32::MAX, !0x10_0000, 0xff_ffff, 0xef_ffff, 0xf_ffff];

@@ -10,7 +10,7 @@ mod file;
 
 use crate::pc_memory::BANK;
 use crate::pc_state::{self, PartError};
-use crate::{BootDevice, Config, Firmware, Machine, Pc};
+use crate::{BootDevice, Clock, Config, Firmware, Machine, Nic, NicKind, Pc};
 use ::cpu::{CpuModel, Engine};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -44,6 +44,20 @@ struct MachineV1 {
     stamps: Vec<Option<u64>>,
 }
 
+/// The network card, version 1: a section of its own, behind the machine's, where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct NicV1 {
+    pci: bool,
+    mac: [u8; 6],
+}
+
+/// What the machine is made of, and what has been read of the file beyond.
+struct Head {
+    machine: MachineV1,
+    nic: Option<Nic>,
+    next: Option<Section>,
+}
+
 fn unusable(section: &str, why: impl std::fmt::Display) -> SnapshotError {
     SnapshotError::Unusable { section: section.to_owned(), why: why.to_string() }
 }
@@ -73,7 +87,9 @@ impl Machine {
         let mut w = Writer::new(out)?;
         let machine = pc_state::encode("machine", &self.describe_machine());
         let cpu = pc_state::encode("cpu", &cpu::CpuV1::of(&self.cpu));
-        for part in [machine, cpu].into_iter().chain(self.vmm.board.parts()) {
+        let nic = self.vmm.board.nic().map(|n| NicV1 { pci: n.kind == NicKind::Pci, mac: n.mac });
+        let nic = nic.map(|n| pc_state::encode("nic", &n));
+        for part in [machine].into_iter().chain(nic).chain([cpu]).chain(self.vmm.board.parts()) {
             w.section(part.name, part.version, &part.bytes)?;
         }
         for (name, bytes) in self.vmm.board.private_writes() {
@@ -120,11 +136,12 @@ impl Machine {
         Ok(())
     }
 
-    /// A machine as it was saved, with the media that `media` puts into the drives of its board.
+    /// A machine as it was saved, with the media that `media` puts into the drives of its board. The
+    /// network card is in it; `media` may insist on one by putting it in.
     ///
     /// # Errors
     /// [`SnapshotError`]: the file is damaged, from a later program, or of a machine with other
-    /// media.
+    /// media or another network card.
     pub fn load<R: Read>(
         input: R,
         engine: Box<dyn Engine + Send>,
@@ -134,8 +151,8 @@ impl Machine {
         let saved = Machine::first(&mut reader)?;
         let mut machine = saved.make(engine)?;
         media(&mut machine.vmm.board);
-        saved.check_media(&mut machine.vmm.board)?;
-        machine.restore(&mut reader, &saved)?;
+        saved.compare(&mut machine.vmm.board)?;
+        machine.restore(&mut reader, saved)?;
         Ok(machine)
     }
 
@@ -153,32 +170,44 @@ impl Machine {
         let mut reader = Reader::new(input)?;
         let saved = Machine::first(&mut reader)?;
         self.vmm.board.flush_media();
-        saved.check_media(&mut self.vmm.board)?;
+        saved.compare(&mut self.vmm.board)?;
         let mut machine = saved.make(engine)?;
         let (private, drives) = (self.vmm.board.private_writes(), self.vmm.board.drives());
         machine.vmm.board.take_media(&mut self.vmm.board);
-        if let Err(e) = machine.restore(&mut reader, &saved) {
+        if let Err(e) = machine.restore(&mut reader, saved) {
             self.vmm.board.take_back(&mut machine.vmm.board, &drives);
             let named: Vec<_> = private.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
             // they were these media's own a moment ago
             let _ = self.vmm.board.set_private_writes(&named);
             return Err(e);
         }
+        if self.vmm.board.speaker.is_some() {
+            machine.listen();
+        }
         *self = machine;
         Ok(())
     }
 
-    fn first<R: Read>(reader: &mut Reader<R>) -> Result<MachineV1, SnapshotError> {
+    fn first<R: Read>(reader: &mut Reader<R>) -> Result<Head, SnapshotError> {
+        let machine = match reader.next_section()? {
+            Some(s) if s.name == "machine" => decode(&s)?,
+            _ => return Err(SnapshotError::Missing("machine")),
+        };
         match reader.next_section()? {
-            Some(s) if s.name == "machine" => decode(&s),
-            _ => Err(SnapshotError::Missing("machine")),
+            Some(s) if s.name == "nic" => {
+                let NicV1 { pci, mac } = decode(&s)?;
+                let kind = if pci { NicKind::Pci } else { NicKind::Isa };
+                Ok(Head { machine, nic: Some(Nic { kind, mac }), next: None })
+            }
+            next => Ok(Head { machine, nic: None, next }),
         }
     }
 
-    fn restore<R: Read>(&mut self, reader: &mut Reader<R>, saved: &MachineV1) -> Result<(), SnapshotError> {
-        let mut missing: Vec<&'static str> = ["cpu"].iter().chain(Pc::PARTS).copied().collect();
+    fn restore<R: Read>(&mut self, reader: &mut Reader<R>, mut saved: Head) -> Result<(), SnapshotError> {
+        let mut missing = self.vmm.board.part_names();
+        missing.push("cpu");
         let mut private: Vec<(String, Vec<u8>)> = Vec::new();
-        while let Some(s) = reader.next_section()? {
+        while let Some(s) = saved.next.take().map_or_else(|| reader.next_section(), |s| Ok(Some(s)))? {
             missing.retain(|name| *name != s.name);
             if s.name == "cpu" {
                 let cpu: cpu::CpuV1 = decode(&s)?;
@@ -187,7 +216,10 @@ impl Machine {
                 let number: usize = number.parse().map_err(|_| SnapshotError::Unknown(s.name.clone()))?;
                 match name {
                     "memory" => self.restore_memory(number, &s.bytes)?,
-                    _ => private.push((name.to_owned(), s.bytes)),
+                    _ => {
+                        self.check_private(name, &private, s.bytes.len())?;
+                        private.push((name.to_owned(), s.bytes));
+                    }
                 }
             } else if !self.restore_part(&s)? {
                 return Err(SnapshotError::Unknown(s.name));
@@ -197,10 +229,31 @@ impl Machine {
             return Err(SnapshotError::Missing(name));
         }
         self.vmm.board.set_private_writes(&private).map_err(SnapshotError::Unknown)?;
-        self.vmm.board.clock.restore(saved.clock);
+        if saved.machine.clock > Clock::END {
+            return Err(unusable("machine", "its clock is out of range"));
+        }
+        self.vmm.board.clock.restore(saved.machine.clock);
         self.vmm.board.after_restore(&mut self.mem);
         self.synchronise();
         Ok(())
+    }
+
+    /// Whether so many more bytes can be what was written to a medium beside its image.
+    fn check_private(
+        &mut self,
+        place: &str,
+        before: &[(String, Vec<u8>)],
+        bytes: usize,
+    ) -> Result<(), SnapshotError> {
+        let Some(room) = self.vmm.board.private_room(place) else {
+            // the image was not written then, and the guest's caches are not of what it holds
+            return Err(SnapshotError::Media(format!(
+                "what was written to {place} is in the snapshot, and not in an image; --snapshot takes it from there"
+            )));
+        };
+        let sum: usize = before.iter().filter(|(n, _)| n == place).map(|(_, b)| b.len()).sum();
+        let fits = (sum + bytes) as u64 <= room;
+        if fits { Ok(()) } else { Err(unusable(place, "it is larger than the medium")) }
     }
 
     fn restore_part(&mut self, s: &Section) -> Result<bool, SnapshotError> {
@@ -209,10 +262,10 @@ impl Machine {
 
     fn restore_memory(&mut self, number: usize, bytes: &[u8]) -> Result<(), SnapshotError> {
         let all = self.mem.len() + u64::from(BANK);
-        let at = number as u64 * CHUNK as u64;
-        if at + bytes.len() as u64 > all {
+        let at = (number as u64).checked_mul(CHUNK as u64).filter(|at| *at <= all);
+        let Some(at) = at.filter(|at| at + bytes.len() as u64 <= all) else {
             return Err(unusable("memory", "it is larger than the machine's memory"));
-        }
+        };
         // pages of zeroes are there already, and cost nothing so
         for (n, page) in bytes.chunks(4096).enumerate() {
             if page.iter().any(|&b| b != 0) {
@@ -220,6 +273,27 @@ impl Machine {
             }
         }
         Ok(())
+    }
+}
+
+impl Head {
+    /// An empty machine of this make, with its network card.
+    fn make(&self, engine: Box<dyn Engine + Send>) -> Result<Machine, SnapshotError> {
+        let mut machine = self.machine.make(engine)?;
+        if let Some(nic) = self.nic {
+            machine.vmm.board.attach_nic(nic);
+        }
+        Ok(machine)
+    }
+
+    /// Whether a board has the same media and the same network card.
+    fn compare(&self, board: &mut Pc) -> Result<(), SnapshotError> {
+        self.machine.check_media(board)?;
+        let name = |nic: Option<Nic>| nic.map_or_else(|| "none".to_owned(), |n| n.to_string());
+        match (self.nic, board.nic()) {
+            (saved, found) if saved == found => Ok(()),
+            (saved, found) => Err(SnapshotError::Nic { saved: name(saved), found: name(found) }),
+        }
     }
 }
 

@@ -20,6 +20,11 @@ impl QmpError {
         QmpError { class: "CommandNotFound", description: format!("The command {name} has not been found") }
     }
 
+    /// No such device.
+    pub(crate) fn device_not_found(name: &str) -> QmpError {
+        QmpError { class: "DeviceNotFound", description: format!("Device '{name}' not found") }
+    }
+
     /// As it goes over the wire.
     pub(crate) fn to_value(&self) -> Value {
         json!({ "class": self.class, "desc": self.description })
@@ -82,13 +87,18 @@ impl Arguments {
         self.optional_number(name)?.ok_or_else(|| Self::missing(name))
     }
 
-    /// A truth value.
-    pub(crate) fn truth(&mut self, name: &str) -> Result<bool, QmpError> {
+    /// A truth value that may be left out.
+    pub(crate) fn optional_truth(&mut self, name: &str) -> Result<Option<bool>, QmpError> {
         match self.left.remove(name) {
-            None => Err(Self::missing(name)),
-            Some(Value::Bool(b)) => Ok(b),
+            None => Ok(None),
+            Some(Value::Bool(b)) => Ok(Some(b)),
             Some(_) => Err(Self::wrong(name, "boolean")),
         }
+    }
+
+    /// A truth value.
+    pub(crate) fn truth(&mut self, name: &str) -> Result<bool, QmpError> {
+        self.optional_truth(name)?.ok_or_else(|| Self::missing(name))
     }
 
     /// A list.

@@ -58,12 +58,14 @@ pub(crate) trait Control {
     fn save(&mut self, to: &Path) -> Done;
     /// Loads the machine.
     fn load(&mut self, from: &Path) -> Done;
+    /// Takes the medium out of a drive, and puts another one in if it is named.
+    fn change_medium(&mut self, device: &str, to: Option<&Path>) -> Done;
     /// The human monitor's `info NAME`; `None` for a name that it has not.
     fn info(&mut self, name: &str) -> Option<String>;
 }
 
 /// All commands by name.
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 23] = [
     "qmp_capabilities",
     "query-version",
     "query-commands",
@@ -83,6 +85,8 @@ const COMMANDS: [&str; 21] = [
     "snapshot-save",
     "snapshot-load",
     "human-monitor-command",
+    "eject",
+    "blockdev-change-medium",
     "query-target",
     "query-events",
 ];
@@ -145,6 +149,8 @@ fn act(name: &str, a: Arguments, c: &mut dyn Control) -> Done {
         "input-send-event" => return send_events(a, c),
         "screendump" => return screendump(a, c),
         "pmemsave" => return save_memory(a, c),
+        "eject" => return eject(a, c),
+        "blockdev-change-medium" => return change_medium(a, c),
         "snapshot-save" => return c.save(Path::new(&only_file(a)?)),
         "snapshot-load" => return c.load(Path::new(&only_file(a)?)),
         "stop" | "cont" | "quit" | "system_reset" | "system_powerdown" => a.end()?,
@@ -265,7 +271,24 @@ fn save_memory(mut a: Arguments, c: &mut dyn Control) -> Done {
     c.save_memory(at, size, Path::new(&to))
 }
 
-/// The human monitor, as far as `info` goes.
+fn eject(mut a: Arguments, c: &mut dyn Control) -> Done {
+    let device = a.text("device")?;
+    // there is no lock here that force would have to break
+    a.optional_truth("force")?;
+    a.end()?;
+    c.change_medium(&device, None)
+}
+
+fn change_medium(mut a: Arguments, c: &mut dyn Control) -> Done {
+    let (device, to) = (a.text("device")?, a.text("filename")?);
+    if let Some(format) = a.optional_text("format")?.filter(|f| f != "raw") {
+        return Err(QmpError::generic(format!("Unknown driver '{format}'")));
+    }
+    a.end()?;
+    c.change_medium(&device, Some(Path::new(&to)))
+}
+
+/// The human monitor: `info`, and changing media.
 fn human(line: &str, c: &mut dyn Control) -> Result<String, QmpError> {
     let words: Vec<&str> = line.split_whitespace().collect();
     Ok(match words[..] {
@@ -273,9 +296,16 @@ fn human(line: &str, c: &mut dyn Control) -> Result<String, QmpError> {
         ["info"] => "info mem -- show the active virtual memory mappings\r\ninfo pic -- show PIC state\r\n\
                      info registers -- show the cpu registers\r\ninfo status -- show the current VM status\r\n"
             .to_owned(),
+        ["eject", device] => told(c.change_medium(device, None)),
+        ["change", device, file] => told(c.change_medium(device, Some(Path::new(file)))),
         [] => String::new(),
         _ => format!("unknown command: '{}'\r\n", words[0]),
     })
+}
+
+/// What the human monitor prints of a command that may fail.
+fn told(done: Done) -> String {
+    done.map_or_else(|e| format!("Error: {e}\r\n"), |()| String::new())
 }
 
 #[cfg(test)]
@@ -326,6 +356,10 @@ mod tests {
         fn load(&mut self, _: &Path) -> Done {
             Ok(())
         }
+        fn change_medium(&mut self, device: &str, to: Option<&Path>) -> Done {
+            self.log.push(format!("{device} {to:?}"));
+            if device == "floppy0" { Ok(()) } else { Err(QmpError::device_not_found(device)) }
+        }
         fn info(&mut self, name: &str) -> Option<String> {
             (name == "pic").then(|| "pic0".to_owned())
         }
@@ -352,7 +386,15 @@ mod tests {
             run(&mut c, "human-monitor-command", json!({ "command-line": "info pic" })),
             Ok(json!("pic0"))
         );
-        assert_eq!(c.log, ["ctrl-a 100", "/x Png", "Move(0, -3)"]);
+        let change = json!({ "device": "floppy0", "filename": "/b" });
+        assert_eq!(run(&mut c, "blockdev-change-medium", change), Ok(json!({})));
+        let line = json!({ "command-line": "change floppy9 /c" });
+        assert_eq!(
+            run(&mut c, "human-monitor-command", line),
+            Ok(json!("Error: Device 'floppy9' not found\r\n"))
+        );
+        let log = ["ctrl-a 100", "/x Png", "Move(0, -3)", "floppy0 Some(\"/b\")", "floppy9 Some(\"/c\")"];
+        assert_eq!(c.log, log);
     }
 
     #[test]

@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Requests that may wait.
 const MOST_WAITING: usize = 64;
+/// Requests carried out between two steps of the guest.
+const MOST_AT_ONCE: usize = 16;
 /// Bytes of a request.
 const MOST_BYTES: u64 = 1 << 20;
 /// How long a client may leave what is said to it unread.
@@ -66,9 +68,10 @@ impl Qmp {
         Ok(Qmp { incoming, early: None, client: None, path: path.to_owned() })
     }
 
-    /// Carries out what clients have asked for.
+    /// Carries out what clients have asked for, as far as the guest can wait.
     pub(crate) fn poll(&mut self, control: &mut dyn Control) {
-        while let Some(incoming) = self.early.take().or_else(|| self.incoming.try_recv().ok()) {
+        for _ in 0..MOST_AT_ONCE {
+            let Some(incoming) = self.early.take().or_else(|| self.incoming.try_recv().ok()) else { return };
             match incoming {
                 Incoming::Connected(stream) => self.greet(stream),
                 Incoming::Request(value) => self.answer(&value, control),

@@ -1,4 +1,5 @@
 //! Running the program, and files for it.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use assert_cmd::cargo::CommandCargoExt;
 use std::fs::write;

@@ -1,4 +1,4 @@
-"""Drives a FreeDOS machine with the client of PyPI's qemu.qmp: client.py SOCKET DIRECTORY."""
+"""Drives a FreeDOS machine with the client of PyPI's qemu.qmp: client.py SOCKET DIRECTORY FLOPPY."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ async def type_text(qmp, text):
         await qmp.execute("send-key", {"keys": [{"type": "qcode", "data": names.get(c, c)}], "hold-time": 20})
 
 
-async def main(socket, directory):
+async def main(socket, directory, floppy):
     path = os.path.join(directory, "memory")
     qmp = QMPClient("test")
     await qmp.connect(socket)
@@ -97,6 +97,18 @@ async def main(socket, directory):
         await refused(qmp, "snapshot-load", {"filename": png}, "no snapshot")
         assert "FreeCom version 0.82" in await screen(qmp, path)
 
+        # another floppy, and back: the change line tells DOS
+        other = os.path.join(directory, "other.img")
+        with open(other, "wb") as file:
+            file.truncate(1474560)
+        await refused(qmp, "blockdev-change-medium", {"device": "floppy7", "filename": other}, "not found")
+        await refused(qmp, "blockdev-change-medium", {"device": "floppy0", "filename": png}, "multiple of 512")
+        await qmp.execute("blockdev-change-medium", {"device": "floppy0", "filename": other})
+        await type_text(qmp, "dir\n")
+        await wait_for(qmp, path, "File not found.")
+        await qmp.execute("eject", {"device": "floppy0"})
+        await qmp.execute("blockdev-change-medium", {"device": "floppy0", "filename": floppy})
+
         event = {"type": "key", "data": {"down": True, "key": {"type": "qcode", "data": "shift"}}}
         await qmp.execute("input-send-event", {"events": [event]})
         event["data"]["down"] = False
@@ -112,7 +124,10 @@ async def main(socket, directory):
         await qmp.execute("quit")
         ended = await events.get()
         assert ended["event"] == "SHUTDOWN" and ended["data"]["reason"] == "host-qmp-quit", ended
-    await qmp.disconnect()
+    try:
+        await qmp.disconnect()
+    except EOFError:
+        pass  # the other side, which was asked to end, was quicker
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -76,7 +76,8 @@ fn qemu_qmp() -> Outcome {
     let mut machine = start(&socket, &arguments);
     drop(connect(&socket));
     let python = guests::directory().join(file::QMP_PYTHON);
-    let client = Command::new(python).args(["-c", CLIENT]).arg(&socket).arg(dir.path()).output()?;
+    let client =
+        Command::new(python).args(["-c", CLIENT]).arg(&socket).arg(dir.path()).arg(&floppy).output()?;
     if !client.status.success() {
         return Err(String::from_utf8_lossy(&client.stderr).into_owned().into());
     }

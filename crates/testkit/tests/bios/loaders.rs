@@ -1,7 +1,10 @@
 //! Boot loaders, and small systems on CDs and floppies.
 
-use super::{Outcome, contains, prepared, start};
+use super::{Failed, Outcome, contains, prepared, start};
+use dev::keys::Key;
+use machine::{Nic, NicKind};
 use testkit::bios::Drive;
+use testkit::console::Console;
 use xtask::guests::{self, file};
 
 fn cd(name: &str) -> Drive {
@@ -82,6 +85,46 @@ pub(crate) fn memdisk() -> Outcome {
     c.keys("ver\n");
     c.wait_for_screen("FreeCom version")?;
     Ok(())
+}
+
+/// iPXE's shell types a command and comes back.
+fn shell(c: &mut Console, line: &str) -> Result<String, Failed> {
+    c.keys(&format!("{line}\n"));
+    c.wait_for_screen(&format!("iPXE> {line}"))?;
+    c.wait_for_screen_where("the prompt", |s| s.trim_end().ends_with("iPXE>"))?;
+    Ok(c.screen())
+}
+
+/// iPXE drives the card, gets an address, and is told at once that nobody answers a connection.
+fn ipxe(kind: NicKind, driver: &str) -> Outcome {
+    let mut c = start(&[cd(file::IPXE)], 64)?;
+    c.machine.board().attach_nic(Nic { kind, mac: Nic::MAC });
+    // the CD's loader asks what to boot if Scroll Lock is on; the shell is iPXE's command line's
+    c.wait_for_screen("Booting from")?;
+    let lock = Key::from_qcode("scroll_lock").ok_or("no such key")?;
+    for down in [true, false] {
+        c.machine.key(lock, down);
+    }
+    c.wait_for_screen("boot:")?;
+    c.keys("ipxe.lkrn shell\n");
+    c.wait_for_screen("\niPXE>")?;
+    // DHCP alone: nobody answers IPv6's solicitations
+    let configured = shell(&mut c, "ifconf -c dhcp net0")?;
+    contains("dhcp", &configured, "Configuring [dhcp] (net0 52:54:00:12:34:56)")?;
+    contains("dhcp", &configured, ".. ok\n")?;
+    contains("the address", &shell(&mut c, "show net0/ip")?, "= 10.0.2.15\n")?;
+    contains("the route", &shell(&mut c, "route")?, "net0: 10.0.2.15/255.255.255.0 gw 10.0.2.2\n")?;
+    contains("the card", &shell(&mut c, "ifstat")?, driver)?;
+    let fetched = shell(&mut c, "imgfetch http://192.0.2.1/x")?;
+    contains("a connection", &fetched, "http://192.0.2.1/x... Connection reset")
+}
+
+pub(crate) fn ipxe_pci() -> Outcome {
+    ipxe(NicKind::Pci, "using rtl8029 on 0000:00:03.0 (open)")
+}
+
+pub(crate) fn ipxe_isa() -> Outcome {
+    ipxe(NicKind::Isa, "using ne on ISA0300 (open)")
 }
 
 /// A kernel of 2002 from its floppy, by DMA.

@@ -35,10 +35,13 @@ fn main() {
         with("grub_starts_from_floppy", have(&[file::GRUB_FLOPPY]), loaders::grub_floppy),
         with("isolinux_shows_hdt", have(&[file::ISOLINUX]), loaders::hdt),
         with("memdisk_boots_dos", dos && have(&[file::ISOLINUX]), loaders::memdisk),
+        with("ipxe_gets_a_dhcp_answer", have(&[file::IPXE]), loaders::ipxe_pci),
+        with("ipxe_drives_an_isa_card", have(&[file::IPXE]), loaders::ipxe_isa),
         with("boote_linux_gives_a_shell", guests::boote().is_some(), loaders::boote),
         with("debian_installer_asks_for_the_language", have(&[file::INSTALLER]), disks::installer),
         with("debian_boots_from_its_disk", have(&[file::DISK]) && tool("e2fsck"), disks::systemd),
         with("freedos_goes_on_from_any_snapshot", dos, snapshots::freedos),
+        with("ipxe_goes_on_from_any_snapshot", have(&[file::IPXE]), snapshots::ipxe),
         with("debian_goes_on_from_any_snapshot", have(&[file::DISK]), snapshots::debian),
         with("a_damaged_snapshot_changes_nothing", dos, snapshots::damaged),
     ];

@@ -1,7 +1,7 @@
 //! A machine that is saved and loaded goes on exactly like one that is not.
 
 use super::{Outcome, prepared};
-use machine::{Exit, Machine};
+use machine::{Exit, Machine, Nic, NicKind};
 use testkit::bios::{self, Drive};
 use testkit::random::Random;
 use xtask::guests::{self, file};
@@ -31,7 +31,10 @@ fn points(few: usize) -> usize {
 
 /// Saves and loads at random places of the first `within` instructions.
 fn anywhere(drives: &[Drive], memory: u64, points: usize, within: u64, seed: u64) -> Outcome {
-    let mut machine = bios::machine(drives, memory)?;
+    anywhere_on(bios::machine(drives, memory)?, drives, points, within, seed)
+}
+
+fn anywhere_on(mut machine: Machine, drives: &[Drive], points: usize, within: u64, seed: u64) -> Outcome {
     let mut random = Random::new(seed);
     let mut places: Vec<u64> = (0..points).map(|_| random.bits() % within).collect();
     places.sort_unstable();
@@ -79,6 +82,14 @@ fn differing(a: &mut Machine, b: &mut Machine) -> String {
 pub(crate) fn freedos() -> Outcome {
     let drives = [Drive::Floppy(guests::freedos().ok_or("the floppy has gone")?)];
     anywhere(&drives, 16 << 20, points(12), 500_000_000, 1)
+}
+
+/// With a network card, from before its first command to the answer to iPXE's DHCP request.
+pub(crate) fn ipxe() -> Outcome {
+    let drives = [Drive::Cdrom(prepared(file::IPXE))];
+    let mut machine = bios::machine(&drives, 64 << 20)?;
+    machine.board().attach_nic(Nic { kind: NicKind::Pci, mac: Nic::MAC });
+    anywhere_on(machine, &drives, points(6), 900_000_000, 3)
 }
 
 pub(crate) fn debian() -> Outcome {
