@@ -10,6 +10,11 @@ mod item {
     pub(super) const IRQ0_OVERRIDE: u16 = 0x8002;
 }
 
+/// The name by which SeaBIOS takes a ROM for that of the display adapter on the PCI bus (its
+/// docs/Runtime_config.md). Of a ROM among `vgaroms/` it does not say whose it is, and then the video BIOS
+/// does not find its frame buffer's BAR.
+const VIDEO_ROM: &str = "pci1234,1111.rom";
+
 /// A device to boot from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BootDevice {
@@ -59,7 +64,7 @@ impl Firmware {
         f.set_file("etc/system-states", &[0x80, 0, 0, 1, 2, 0x80]);
         f.set_file("etc/show-boot-menu", &0u32.to_le_bytes());
         if let Some(video) = &self.video {
-            f.set_file("vgaroms/vgabios.bin", video);
+            f.set_file(VIDEO_ROM, video);
         }
         if !self.order.is_empty() {
             let mut order: Vec<u8> =

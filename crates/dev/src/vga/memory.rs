@@ -49,15 +49,16 @@ impl Vga {
             (at, select)
         };
         vram.read(self.planes_at(at), &mut self.latch);
-        if self.gc[5] & 8 == 0 || self.chain_4() {
+        if self.gc[5] & 8 == 0 {
             return self.latch[plane];
         }
         self.compare()
     }
 
-    /// Where the four bytes of an address in the planes are.
+    /// Where the four bytes of an address in the planes are. VBE's planes may have several banks of 64 KiB.
     fn planes_at(&self, at: usize) -> u32 {
-        (at % PLANE * 4) as u32
+        let at = (at % PLANE) as u32;
+        4 * if self.vbe.is_on() { self.vbe.banked(at) } else { at }
     }
 
     /// Read mode 1: a bit is set where every plane that is cared for has the colour compared with.
@@ -72,13 +73,9 @@ impl Vga {
         if self.vbe.is_linear() {
             return vram.write(self.vbe.banked(at as u32), &[value]);
         }
-        if self.chain_4() {
-            if self.seq[2] >> (at & 3) & 1 != 0 {
-                vram.write(self.planes_at(at & !3) + (at & 3) as u32, &[value]);
-            }
-            return;
-        }
-        let (at, planes) = if self.seq[4] & 4 == 0 {
+        let (at, planes) = if self.chain_4() {
+            (at & !3, 1 << (at & 3))
+        } else if self.seq[4] & 4 == 0 {
             (self.odd_even(at), if at & 1 != 0 { 0b1010 } else { 0b0101 })
         } else {
             (at, 0b1111)

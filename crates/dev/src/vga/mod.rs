@@ -219,13 +219,25 @@ impl Vga {
 
     /// Writes a VBE register; switching a mode on may clear the memory.
     pub fn write_vbe(&mut self, offset: u16, value: u16, vram: &mut dyn VideoMemory) {
+        let was_on = self.vbe.is_on();
         if self.vbe.write(offset, value, vram.size()) {
             vbe::clear(vram, self.vbe.bytes());
         }
-        if offset == 1 && self.vbe.is_on() {
-            // the window is at A0000h, linear
-            self.gc[6] = self.gc[6] & !0x0c | 0x05;
-            self.seq[4] |= 0x0c;
+        if self.vbe.is_on() && !was_on {
+            self.enter_vbe();
+        }
+    }
+
+    /// The VGA's registers become those of a VBE mode: a window of 64 KiB at A0000h, its bytes in a row
+    /// or, of 4 bits a pixel, each an address of four planes.
+    fn enter_vbe(&mut self) {
+        self.gc[6] = self.gc[6] & !0x0c | 0x05;
+        self.gc[5] &= !0x70;
+        self.seq[1] &= !8;
+        self.seq[4] = self.seq[4] & !8 | if self.vbe.is_linear() { 0x0c } else { 4 };
+        if self.vbe.is_linear() {
+            self.gc[5] |= 0x40;
+            self.seq[2] |= 15;
         }
     }
 

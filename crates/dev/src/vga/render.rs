@@ -34,6 +34,7 @@ struct Line {
     counter: usize,
     row_line: usize,
     pan: usize,
+    text_pan: usize,
 }
 
 impl Vga {
@@ -47,10 +48,12 @@ impl Vga {
         if self.vbe.is_linear() {
             return self.linear_frame(vram);
         }
+        if self.vbe.is_on() {
+            return self.vbe_planar_frame(vram);
+        }
         let (width, height) = self.frame_size();
         let mut frame = Frame::black(width, height);
-        // the screen is off: by the sequencer, or while the palette is being written
-        if self.seq[1] & 0x20 != 0 || self.seq[0] & 3 != 3 || self.attr_index & 0x20 == 0 {
+        if self.is_dark() {
             return frame;
         }
         let mut memory = vec![0; 4 * PLANE];
@@ -68,11 +71,13 @@ impl Vga {
         frame
     }
 
+    /// The screen is off: by the sequencer, or while the palette is being written.
+    fn is_dark(&self) -> bool {
+        self.seq[1] & 0x20 != 0 || self.seq[0] & 3 != 3 || self.attr_index & 0x20 == 0
+    }
+
     /// Dots and lines of a mode of the VGA itself; a halved dot clock makes dots twice as wide.
     fn frame_size(&self) -> (usize, usize) {
-        if self.vbe.is_on() {
-            return (self.vbe.width.into(), self.vbe.height.into());
-        }
         let dots = if self.is_text() { self.dots() } else { 8 };
         ((usize::from(self.crtc[1]) + 1) * dots * self.dot_width(), self.lines())
     }
@@ -85,28 +90,20 @@ impl Vga {
         let o = usize::from(self.crtc[7]);
         let compare =
             usize::from(self.crtc[0x18]) | (o >> 4 & 1) << 8 | usize::from(self.crtc[9] >> 6 & 1) << 9;
-        let below = !self.vbe.is_on() && y > compare;
-        let (y, start) = if below { (y - compare - 1, 0) } else { (y, self.start()) };
+        let below = y > compare;
+        let start = self.crtc_word(0x0c) + usize::from(self.crtc[8] >> 5 & 3);
+        let (y, start) = if below { (y - compare - 1, 0) } else { (y, start) };
         let y = if self.crtc[9] & 0x80 != 0 { y / 2 } else { y };
         let y = if below { y } else { y + usize::from(self.crtc[8] & 0x1f) };
-        let height = if self.vbe.is_on() { 1 } else { usize::from(self.crtc[9] & 0x1f) + 1 };
+        let height = usize::from(self.crtc[9] & 0x1f) + 1;
         let fixed = below && self.attr[0x10] & 0x20 != 0;
-        let pan = if fixed { 0 } else { usize::from(self.attr[0x13] & 15) };
-        Line { counter: start + y / height * self.stride(), row_line: y % height, pan }
-    }
-
-    fn start(&self) -> usize {
-        match self.vbe.is_on() {
-            true => usize::from(self.vbe.y) * self.stride() + usize::from(self.vbe.x) / 8,
-            false => self.crtc_word(0x0c) + usize::from(self.crtc[8] >> 5 & 3),
-        }
-    }
-
-    fn stride(&self) -> usize {
-        if self.vbe.is_on() {
-            usize::from(self.vbe.virtual_width) / 8
-        } else {
-            usize::from(self.crtc[0x13]) * 2
+        let pan = usize::from(self.attr[0x13] & 15);
+        let stride = usize::from(self.crtc[0x13]) * 2;
+        Line {
+            counter: start + y / height * stride,
+            row_line: y % height,
+            pan: if fixed { 0 } else { pan },
+            text_pan: if fixed { 0 } else { self.text_pan(pan) },
         }
     }
 
@@ -117,7 +114,7 @@ impl Vga {
         let counter = counter & 0xffff;
         let mut at = if self.crtc[0x14] & 0x40 != 0 {
             counter << 2 | counter >> 14 & 3
-        } else if mode & 0x40 != 0 || self.vbe.is_on() {
+        } else if mode & 0x40 != 0 {
             counter
         } else {
             counter << 1 | counter >> (if mode & 0x20 != 0 { 15 } else { 13 }) & 1
@@ -173,26 +170,42 @@ impl Vga {
         }
     }
 
+    /// How many dots a text mode's lines are shifted to the left by. Of nine dots, 8 is no shift, and 0 to 7
+    /// are shifts by one to eight (IBM VGA Technical Reference, "Horizontal PEL Panning Register").
+    fn text_pan(&self, pan: usize) -> usize {
+        match (self.dots(), pan) {
+            (9, 0..8) => pan + 1,
+            (9, _) => 0,
+            _ => pan & 7,
+        }
+    }
+
     fn text_line(&self, line: &Line, memory: &[u8], colours: &[u32; 16], now: Nanos, out: &mut [u32]) {
-        let (dots, wide) = (self.dots(), self.dot_width());
-        let blinks = self.attr[0x10] & 8 != 0;
-        let dark = !(now / (2 * CURSOR_TIME)).is_multiple_of(2);
-        for (column, cell_out) in out.chunks_mut(dots * wide).enumerate() {
+        let (dots, wide, pan) = (self.dots(), self.dot_width(), line.text_pan);
+        let dark = self.attr[0x10] & 8 != 0 && !(now / (2 * CURSOR_TIME)).is_multiple_of(2);
+        for column in 0..=out.len() / (dots * wide) {
             let counter = (line.counter + column) & 0xffff;
             let cell = self.cell(counter, memory);
-            let mut ink = cell.attribute & 15;
-            let mut paper = cell.attribute >> 4;
-            if blinks {
-                paper &= 7;
-                ink = if cell.attribute & 0x80 != 0 && dark { paper } else { ink };
-            }
+            let (ink, paper) = self.ink_and_paper(cell.attribute, dark);
             let bits = self.glyph_line(cell.character, cell.attribute, line.row_line, memory);
             let bits = if self.cursor_covers(counter, line.row_line, now) { 0x1ff } else { bits };
-            for (x, dots_out) in cell_out.chunks_mut(wide).enumerate() {
+            for x in 0..dots {
+                let Some(at) = (column * dots + x).checked_sub(pan) else { continue };
+                let Some(out) = out.get_mut(at * wide..(at + 1) * wide) else { break };
                 let lit = bits >> (8 - x.min(8)) & 1 != 0;
-                dots_out.fill(colours[usize::from(if lit { ink } else { paper })]);
+                out.fill(colours[usize::from(if lit { ink } else { paper })]);
             }
         }
+    }
+
+    /// The two colours of a cell, in a phase in which blinking characters are dark or not.
+    fn ink_and_paper(&self, attribute: u8, dark: bool) -> (u8, u8) {
+        let (ink, paper) = (attribute & 15, attribute >> 4);
+        if self.attr[0x10] & 8 == 0 {
+            return (ink, paper);
+        }
+        let hidden = dark && attribute & 0x80 != 0;
+        (if hidden { paper & 7 } else { ink }, paper & 7)
     }
 
     /// Nine bits of a character's line, the leftmost in bit 8.
@@ -203,8 +216,9 @@ impl Vga {
         let base = usize::from(map & 3) * 0x4000 + usize::from(map >> 2) * 0x2000;
         let at = (base + usize::from(code) * 32 + line.min(31)) * 4 + 2;
         let bits = u16::from(memory.get(at).copied().unwrap_or(0)) << 1;
+        // attributes of foreground 1 on background 0 alone (MDA: "underline")
         let underlined =
-            self.attr[0x10] & 2 != 0 && attribute & 7 == 1 && line == usize::from(self.crtc[0x14] & 0x1f);
+            self.attr[0x10] & 2 != 0 && attribute & 0x77 == 1 && line == usize::from(self.crtc[0x14] & 0x1f);
         if underlined {
             return 0x1ff;
         }
@@ -216,7 +230,9 @@ impl Vga {
     fn cursor_covers(&self, counter: usize, line: usize, now: Nanos) -> bool {
         let (first, last) = (usize::from(self.crtc[0x0a] & 0x1f), usize::from(self.crtc[0x0b] & 0x1f));
         let on = self.crtc[0x0a] & 0x20 == 0 && (now / CURSOR_TIME).is_multiple_of(2);
-        on && counter == self.crtc_word(0x0e) && (first..=last).contains(&line)
+        // the skew moves it to the right by so many characters
+        let at = self.crtc_word(0x0e) + usize::from(self.crtc[0x0b] >> 5 & 3);
+        on && counter == at & 0xffff && (first..=last).contains(&line)
     }
 
     /// A VBE mode of one pixel after the other.
@@ -230,6 +246,33 @@ impl Vga {
             vram.read(first.wrapping_add(y as u32 * v.stride()), &mut row);
             for (pixel, from) in out.iter_mut().zip(row.chunks_exact(bytes)) {
                 *pixel = self.pixel(from);
+            }
+        }
+        frame
+    }
+
+    /// A VBE mode of four planes: as the VGA's own, but of planes that may be larger.
+    fn vbe_planar_frame(&self, vram: &dyn VideoMemory) -> Frame {
+        let v = &self.vbe;
+        let mut frame = Frame::black(v.width.into(), v.height.into());
+        if self.is_dark() {
+            return frame;
+        }
+        let (enabled, pan) = (self.attr[0x12] & 15, usize::from(self.attr[0x13] & 7));
+        let colours: [u32; 16] = std::array::from_fn(|n| rgb(self.colour_of(n as u8)));
+        // what is panned in from behind a line is read apart: behind the last there may be no memory
+        let whole = frame.width.div_ceil(8) * 4;
+        let mut row = vec![0; whole + 4];
+        for (y, out) in frame.pixels.chunks_exact_mut(frame.width).enumerate() {
+            let at = v.visible().0.wrapping_add(y as u32 * v.stride());
+            vram.read(at, &mut row[..whole]);
+            if pan > 0 {
+                vram.read(at.wrapping_add(whole as u32), &mut row[whole..]);
+            }
+            for (x, dot) in out.iter_mut().enumerate() {
+                let (at, bit) = ((x + pan) / 8 * 4, 7 - (x + pan) % 8);
+                let colour = (0..4).fold(0, |c, n| c | (row[at + n] >> bit & 1) << n);
+                *dot = colours[usize::from(colour & enabled)];
             }
         }
         frame

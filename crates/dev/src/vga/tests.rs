@@ -243,6 +243,28 @@ fn write_modes() {
     assert_eq!(r.read(9), 0xff, "planes that are not cared for");
 }
 
+/// Chain 4 selects planes by address (IBM VGA Technical Reference, "Memory Mode Register"); what the graphics
+/// controller does with data is as without it.
+#[test]
+fn chained_planes_are_behind_the_graphics_controller() {
+    let mut r = rig();
+    r.mode_13(true);
+    r.vram.fill(0x55);
+    r.read(6);
+    r.index(0x3ce, 8, 0x0f);
+    r.write(6, 0xff);
+    assert_eq!(r.vram[16..20], [0x55, 0x55, 0x5f, 0x55], "the bit mask");
+    r.index(0x3ce, 5, 0x41);
+    r.read(6);
+    r.write(0x43, 0);
+    r.write(0x42, 0);
+    assert_eq!(r.vram[0x100..0x104], [0x55, 0x55, 0x5f, 0x55], "write mode 1");
+    r.index(0x3ce, 5, 0x48);
+    r.index(0x3ce, 2, 0b0000);
+    r.index(0x3ce, 7, 0b0100);
+    assert_eq!(r.read(6), 0xa0, "read mode 1");
+}
+
 #[test]
 fn text_is_drawn_with_its_font() {
     let mut r = rig();
@@ -255,6 +277,52 @@ fn text_is_drawn_with_its_font() {
     assert_eq!((f.pixels[13 * 720], f.pixels[12 * 720]), (0xaa_aaaa, 0));
     r.index(0x3c4, 1, 0x20);
     assert!(r.frame().pixels.iter().all(|&p| p == 0), "the screen is off");
+}
+
+/// IBM VGA Technical Reference, "Horizontal PEL Panning Register": of nine dots, 8 is no shift, and 0 to 7
+/// are one more than their number.
+#[test]
+fn text_pans() {
+    let mut r = rig();
+    (0..80).for_each(|n| r.print(2 * n, "I"));
+    let mut pan = |dots: u8, value: u8| {
+        r.index(0x3c4, 1, dots & 1 ^ 1);
+        r.vga.read(0x2a, 0);
+        [0x33, value].into_iter().for_each(|v| r.vga.write(0x10, v));
+        r.frame()
+    };
+    let shift = |from: &Frame, to: &Frame| {
+        let line = |f: &Frame, n: usize| f.pixels[7 * f.width + n..][..f.width - 10].to_vec();
+        (0..9).find(|&n| line(from, n) == line(to, 0))
+    };
+    let nine = pan(9, 8);
+    assert_eq!([0, 3, 7].map(|v| shift(&nine, &pan(9, v))), [Some(1), Some(4), Some(8)]);
+    let eight = pan(8, 0);
+    assert_eq!([3, 7, 8].map(|v| shift(&eight, &pan(8, v))), [Some(3), Some(7), Some(0)]);
+}
+
+/// The cursor end register's skew (bits 5 and 6).
+#[test]
+fn the_cursor_is_skewed() {
+    let mut r = rig();
+    r.index(0x3d4, 0x0b, 0x4e);
+    let f = r.frame();
+    assert_eq!([0, 18].map(|x| f.pixels[13 * 720 + x]), [0, 0xaa_aaaa]);
+}
+
+/// IBM VGA Technical Reference, "Attribute byte" of the monochrome adapter: foreground 1 on background 0,
+/// bright and blinking or not, is underlined, and nothing else.
+#[test]
+fn monochrome_text_is_underlined() {
+    let mut r = rig();
+    r.index(0x3d4, 0x14, 15);
+    r.vga.read(0x2a, 0);
+    [0x30, 0x06].into_iter().for_each(|v| r.vga.write(0x10, v));
+    let attributes = [0x01, 0x09, 0x81, 0x89, 0x07, 0x11, 0x71];
+    attributes.iter().enumerate().for_each(|(n, &a)| r.write(0x1_8001 + 2 * n as u32, a));
+    let f = r.frame();
+    let whole = |n: usize| (0..9).all(|x| f.pixels[15 * 720 + 9 * n + x] != f.pixels[9 * n]);
+    assert_eq!([0, 1, 2, 3, 4, 5, 6].map(whole), [true, true, true, true, false, false, false]);
 }
 
 #[test]
@@ -353,6 +421,35 @@ fn vbe_modes_of_every_depth() {
         r.vga.write_vbe(1, v, &mut small);
     }
     assert_eq!(r.vga.read_vbe(1, 1 << 18) & 1, 0);
+}
+
+/// vbe_display_api.txt: of 4 bits a pixel, the planes are the VGA's, in banks of 64 KiB each.
+#[test]
+fn vbe_planes() {
+    let mut r = rig();
+    r.mode_12();
+    r.vram.fill(0xff);
+    r.vbe(&[(1, 1024), (2, 768), (3, 4), (4, 1)]);
+    assert!(r.vram[..1024 * 768 / 2].iter().all(|&b| b == 0), "cleared");
+    assert_eq!(r.vga.seq[4], 6, "not chained");
+    r.index(0x3c4, 2, 0b0100);
+    r.write(0, 0x81);
+    r.vbe(&[(5, 1)]);
+    // line 512 begins where the bank does
+    r.write(1, 0x40);
+    r.index(0x3c4, 2, 0b0001);
+    r.write(1, 0x60);
+    assert_eq!(r.vga.seq[4], 6, "nor by another bank");
+    let f = r.frame();
+    assert_eq!((f.width, f.height), (1024, 768));
+    assert_eq!([0, 1, 7].map(|x| f.pixels[x]), [0xaa_0000, 0, 0xaa_0000]);
+    assert_eq!([8, 9, 10, 11].map(|x| f.pixels[512 * 1024 + x]), [0, 0xaa_00aa, 0xaa, 0]);
+    // a wider picture, of which the window begins at the second byte of the last line's
+    r.vbe(&[(6, 2048), (8, 8), (9, 256)]);
+    let f = r.frame();
+    assert_eq!([0, 1, 2, 3].map(|x| f.pixels[x]), [0, 0xaa_00aa, 0xaa, 0]);
+    r.index(0x3c4, 1, 0x21);
+    assert!(r.frame().pixels.iter().all(|&p| p == 0), "the screen is off");
 }
 
 #[test]

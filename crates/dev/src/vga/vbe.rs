@@ -88,7 +88,7 @@ impl VbeStateV1 {
 fn stride(width: u16, depth: u16) -> u32 {
     let width = u32::from(width);
     match depth {
-        4 => width / 2,
+        4 => width / 8 * 4,
         15 => width * 2,
         d => width * u32::from(d / 8),
     }
@@ -127,7 +127,10 @@ impl Vbe {
 
     /// First byte shown, and how many from there on.
     pub(super) fn visible(&self) -> (u32, u32) {
-        let left = self.stride() / u32::from(self.virtual_width.max(1)).max(1) * u32::from(self.x);
+        let left = match self.depth {
+            4 => u32::from(self.x) / 8 * 4,
+            _ => self.stride() / u32::from(self.virtual_width.max(1)) * u32::from(self.x),
+        };
         (self.stride() * u32::from(self.y) + left, self.bytes())
     }
 
