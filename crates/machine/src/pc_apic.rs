@@ -44,9 +44,10 @@ impl Pc {
         }
     }
 
-    /// Takes that back.
+    /// Takes that back. The 8259A goes on reaching the CPU, unlike after the SDM's reset: a BIOS from before the
+    /// APICs would get no interrupt else, and every other one sets them up.
     pub(crate) fn interrupts_by_firmware(&mut self) {
-        self.lapic.init();
+        self.init_apic();
         (0..2).for_each(|chip| self.pic.write_elcr(chip, 0));
         if let Some(f) = self.pci.function_mut(dev::pci::ISA_BRIDGE) {
             f.set(PIRQRC, &[0x80; 4]);

@@ -118,7 +118,9 @@ fn machine() -> (Machine, HashMap<String, u32>) {
 
 fn run_to(machine: &mut Machine, until: u64) {
     while machine.cpu().retired < until {
+        let before = machine.cpu().retired;
         assert!(matches!(machine.run(until), Exit::Limit | Exit::Slice));
+        assert!(machine.cpu().retired > before, "the guest sleeps for ever");
     }
 }
 
@@ -147,7 +149,7 @@ fn saved_at_any_moment() {
         let Some(what) = moment(&machine, &labels) else { continue };
         let count = met.entry(what).or_default();
         // the rarer ones all, of the others some
-        if *count >= 5 || matches!(what, "repeat" | "transfer") && next % 97 != 0 {
+        if *count >= 12 || matches!(what, "repeat" | "transfer") && next % 97 != 0 {
             continue;
         }
         *count += 1;
@@ -161,7 +163,7 @@ fn saved_at_any_moment() {
         assert_eq!(twin.state_hash(), original.state_hash(), "{what} at {next}: stopping changes it");
     }
     for what in ["repeat", "transfer", "interrupt", "MOV SS", "STI"] {
-        assert!(met.get(what).is_some_and(|&n| n >= 3), "{what}: {met:?}");
+        assert!(met.get(what).is_some_and(|&n| n > 3), "{what}: {met:?}");
     }
     // and the machine that was saved so often is the one that never was
     let (mut other, _) = self::machine();
