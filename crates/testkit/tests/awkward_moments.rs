@@ -103,7 +103,7 @@ fn engine() -> Box<interp::Interpreter> {
 }
 
 fn disk() -> Box<MemoryBlock> {
-    Box::new(MemoryBlock::new((0..64 * SECTOR).map(|n| (n * 7 >> 3) as u8).collect()))
+    Box::new(MemoryBlock::new((0..64 * SECTOR).map(|n| ((n * 7) >> 3) as u8).collect()))
 }
 
 fn machine() -> (Machine, HashMap<String, u32>) {
