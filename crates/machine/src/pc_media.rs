@@ -1,9 +1,20 @@
 //! What is in the machine's drives.
 
 use crate::Pc;
-use dev::Block;
+use crate::snapshot::PLACES;
 use dev::floppy::FloppyState;
 use dev::ide::{Drive, IdeState, Identity};
+use dev::{Block, BlockError};
+
+/// What the guest wrote may not be on a medium.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("what was written to the medium in {place} could not be made durable: {why}")]
+pub struct Unflushed {
+    /// The drive.
+    pub place: &'static str,
+    /// What the host said.
+    pub why: BlockError,
+}
 
 impl Pc {
     /// Puts a medium into a floppy drive (0 or 1).
@@ -131,9 +142,15 @@ impl Pc {
     }
 
     /// Makes all that the guest wrote durable.
-    pub fn flush_media(&mut self) {
-        self.floppy.flush();
-        self.ide.flush();
+    ///
+    /// # Errors
+    /// The first medium for which the host could not do so, now or before; all have been tried.
+    pub fn flush_media(&mut self) -> Result<(), Unflushed> {
+        let floppies = self.floppy.media().map(|(n, m)| (PLACES[n & 1], m));
+        let drives = self.ide.media().map(|(c, s, m)| (PLACES[2 + (2 * c + s & 3)], m));
+        let flushed =
+            floppies.chain(drives).map(|(place, m)| m.flush().map_err(|why| Unflushed { place, why }));
+        flushed.fold(Ok(()), Result::and)
     }
 }
 

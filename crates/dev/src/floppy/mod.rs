@@ -155,11 +155,11 @@ impl Floppy {
         kind(&self.drives[0]) << 4 | kind(&self.drives[1])
     }
 
-    /// Makes what was written durable; an error is the back end's to report.
-    pub fn flush(&mut self) {
+    /// Makes what was written durable.
+    fn flush(&mut self) {
         self.flush_at = None;
         for medium in self.drives.iter_mut().filter_map(|d| d.medium.as_mut()) {
-            // the controller has no way to tell the guest any more
+            // the controller has no way to tell the guest any more; the medium tells whoever flushes it next
             let _ = medium.flush();
         }
     }

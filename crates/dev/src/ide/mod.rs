@@ -169,11 +169,6 @@ impl Ide {
         self.channels[channel & 1].drives[slot & 1].as_ref().map(|d| (d.cdrom, d.capacity))
     }
 
-    /// Makes everything written durable; errors are the back ends' to report.
-    pub fn flush(&mut self) {
-        self.media().for_each(|(_, _, m)| drop(m.flush()));
-    }
-
     /// The interrupt line of a channel: IRQ 14 or 15.
     pub fn irq(&self, channel: usize) -> bool {
         let c = &self.channels[channel & 1];
