@@ -58,6 +58,10 @@ impl Channel {
             0xe5 | 0x98 => return self.check_power(),
             _ => return self.fail(error::ABORT),
         };
+        // the caches are written before the spindle stops (ATA/ATAPI-6, SLEEP and STANDBY)
+        if power == 0 && !self.flushed(error::ABORT) {
+            return;
+        }
         if let Some(d) = self.drive_mut() {
             d.power = power;
         }
@@ -318,13 +322,14 @@ impl Channel {
     }
 
     pub(super) fn set_features(&mut self) {
+        let Some(feature) = self.drive().map(|d| d.regs.feature[0]) else { return };
+        if feature == 0x82 && !self.flushed(error::ABORT) {
+            return;
+        }
         let Some(d) = self.drive_mut() else { return };
-        match (d.regs.feature[0], d.regs.count[0]) {
+        match (feature, d.regs.count[0]) {
             (0x02, _) => d.write_cache = true,
-            (0x82, _) => {
-                d.write_cache = false;
-                let _ = d.flush();
-            }
+            (0x82, _) => d.write_cache = false,
             (0x03, mode @ (0x00..=0x01 | 0x08..=0x0c | 0x20..=0x22 | 0x40..=0x45)) => d.mode = mode,
             (0x55 | 0xaa | 0x66 | 0xcc | 0x05 | 0x85, _) => {}
             _ => return self.fail(error::ABORT),
@@ -333,14 +338,20 @@ impl Channel {
     }
 
     fn flush_cache(&mut self) {
-        match self.drive_mut().map_or(Ok(()), Drive::flush) {
-            Ok(()) => self.complete(),
-            Err(_) => {
-                self.fail(error::UNCORRECTABLE);
-                let bad = self.status() | status::DF;
-                self.set_status(bad);
-            }
+        if self.flushed(error::UNCORRECTABLE) {
+            self.complete();
         }
+    }
+
+    /// Makes what was written durable; `false` if the command failed for that, with `bits` and a device fault.
+    fn flushed(&mut self, bits: u8) -> bool {
+        let done = self.drive_mut().map_or(Ok(()), Drive::flush).is_ok();
+        if !done {
+            self.fail(bits);
+            let bad = self.status() | status::DF;
+            self.set_status(bad);
+        }
+        done
     }
 
     fn native_max(&mut self, form: Form) {

@@ -164,7 +164,11 @@ impl Block for Recorder {
         Ok(())
     }
     fn flush(&mut self) -> Result<(), crate::BlockError> {
-        self.0.lock().expect("sound").push("flush".to_owned());
+        let mut log = self.0.lock().expect("sound");
+        if log.first().is_some_and(|l| l == "broken") {
+            return Err(crate::BlockError::Host("gone".to_owned()));
+        }
+        log.push("flush".to_owned());
         Ok(())
     }
 }
@@ -191,6 +195,23 @@ fn writes_and_flushes_reach_the_medium() {
     assert_eq!(log, "write 5 1 1, write 6 1 2, flush, flush, write 9 1 3, flush");
     assert_eq!(r.command(7, 1, 0x20), 0x51, "the host cannot read");
     assert_eq!((r.ide.read(0, 1), r.ide.read(0, 3)), (0x40, 7));
+}
+
+/// ATA/ATAPI-6, chapter 8: FLUSH CACHE, SET FEATURES, SLEEP and STANDBY write the cache.
+#[test]
+fn lost_writes_are_told_by_every_command_that_flushes() {
+    let (mut r, log) = (rig(), Recorder::default());
+    log.0.lock().expect("sound").push("broken".to_owned());
+    r.ide.attach(0, 0, Drive::disk(Box::new(log), identity()));
+    for (command, error) in [(0xe0, 4), (0xe2, 4), (0xe6, 4), (0xe7, 0x40), (0xea, 0x40)] {
+        assert_eq!((r.command(0, 0, command), r.ide.read(0, 1)), (0x71, error), "{command:x}");
+    }
+    r.command(0, 0, 0xe5);
+    assert_eq!(r.ide.read(0, 2), 0xff, "it does not stop");
+    r.set(0, &[(1, 0x82)]);
+    assert_eq!(r.command(0, 0, 0xef), 0x71);
+    // IDLE does not flush
+    assert_eq!(r.command(0, 0, 0xe3), 0x50);
 }
 
 #[test]
