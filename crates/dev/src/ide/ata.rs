@@ -1,7 +1,7 @@
 //! The commands of a hard disk (ATA/ATAPI-6, chapter 8).
 
 use super::drive::{Drive, MOST_MULTIPLE, error, status};
-use super::{BLOCK_TIME, CHUNK, Channel, Work};
+use super::{BLOCK_TIME, CHUNK, Channel, Work, slot};
 use crate::block::SECTOR;
 use crate::time::Nanos;
 use crate::{BlockError, DmaMemory};
@@ -92,7 +92,7 @@ impl Channel {
 
     /// The sector that the registers name.
     fn address(&self, form: Form) -> Option<u64> {
-        let (d, device) = (self.drive()?, self.device);
+        let (d, device) = (self.drive()?, self.target);
         let r = &d.regs;
         if form == Form::Ext {
             let bytes = [r.low[0], r.mid[0], r.high[0], r.low[1], r.mid[1], r.high[1], 0, 0];
@@ -110,7 +110,7 @@ impl Channel {
 
     /// Puts a sector's address where the command's was.
     fn show_address(&mut self, sector: u64) {
-        let (ext, lba) = (matches!(self.command, 0x24..=0x29 | 0x34..=0x39 | 0x42), self.device & 0x40 != 0);
+        let (ext, lba) = (matches!(self.command, 0x24..=0x29 | 0x34..=0x39 | 0x42), self.target & 0x40 != 0);
         let b = sector.to_le_bytes();
         let Some(d) = self.drive_mut() else { return };
         if ext {
@@ -127,7 +127,15 @@ impl Channel {
             (d.regs.mid[0], d.regs.high[0]) = (cylinder[0], cylinder[1]);
             head = (sector / track % heads) as u8;
         }
-        self.device = self.device & 0xf0 | head;
+        self.show_head(head);
+    }
+
+    /// The device register is both drives', and shows the head of the one that is selected.
+    fn show_head(&mut self, head: u8) {
+        self.target = self.target & 0xf0 | head;
+        if slot(self.target) == slot(self.device) {
+            self.device = self.device & 0xf0 | head;
+        }
     }
 
     fn start(&mut self, form: Form, block: u32) -> bool {
@@ -292,7 +300,7 @@ impl Channel {
 
     /// INITIALIZE DEVICE PARAMETERS (ATA-5, 8.16): sectors a track, and the last head.
     fn set_translation(&mut self) {
-        let heads = (self.device & 15) + 1;
+        let heads = (self.target & 15) + 1;
         match self.drive_mut() {
             Some(d) if d.regs.count[0] != 0 => {
                 (d.heads, d.track) = (heads, d.regs.count[0]);
@@ -348,8 +356,7 @@ impl Channel {
         let done = self.drive_mut().map_or(Ok(()), Drive::flush).is_ok();
         if !done {
             self.fail(bits);
-            let bad = self.status() | status::DF;
-            self.set_status(bad);
+            self.set_status(status::DRDY | status::DF | status::DSC | status::ERR);
         }
         done
     }
@@ -362,7 +369,7 @@ impl Channel {
             (d.regs.low, d.regs.mid, d.regs.high) = ([b[0], b[3]], [b[1], b[4]], [b[2], b[5]]);
         }
         if form == Form::Short {
-            self.device = self.device & 0xf0 | b[3] & 15;
+            self.show_head(b[3] & 15);
         }
         self.complete();
     }

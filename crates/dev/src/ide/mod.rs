@@ -66,6 +66,9 @@ struct Channel {
     drives: [Option<Drive>; 2],
     bus_master: BusMaster,
     device: u8,
+    /// The device register as the running command found it, or the last one: whose command it is, and where its
+    /// address ends. The host may select the other drive meanwhile.
+    target: u8,
     control: u8,
     command: u8,
     irq: bool,
@@ -86,9 +89,9 @@ struct Channel {
 frozen! {
     /// A channel, version 1.
     ChannelStateV1 of Channel {
-        drives: [Option<DriveStateV1>; 2], bus_master: BusMasterStateV1, device: u8, control: u8, command: u8,
-        irq: bool, work: u8, event: Option<u64>, buffer: Vec<u8>, at: u32, stop: u32, sector: u64, left: u32,
-        block: u32, packet: [u8; 12],
+        drives: [Option<DriveStateV1>; 2], bus_master: BusMasterStateV1, device: u8, target: u8, control: u8,
+        command: u8, irq: bool, work: u8, event: Option<u64>, buffer: Vec<u8>, at: u32, stop: u32, sector: u64,
+        left: u32, block: u32, packet: [u8; 12],
     }
 }
 
@@ -260,23 +263,34 @@ impl Ide {
     }
 }
 
-impl Channel {
-    /// The slot that the device register selects.
-    fn slot(&self) -> usize {
-        usize::from(self.device >> 4 & 1)
-    }
+/// The slot that a value of the device register selects.
+fn slot(device: u8) -> usize {
+    usize::from(device >> 4 & 1)
+}
 
+impl Channel {
+    /// The drive whose command is running.
     fn drive(&self) -> Option<&Drive> {
-        self.drives[self.slot()].as_ref()
+        self.drives[slot(self.target)].as_ref()
     }
 
     fn drive_mut(&mut self) -> Option<&mut Drive> {
-        let slot = self.slot();
-        self.drives[slot].as_mut()
+        self.drives[slot(self.target)].as_mut()
     }
 
+    /// The drive that the device register selects.
+    fn selected(&self) -> Option<&Drive> {
+        self.drives[slot(self.device)].as_ref()
+    }
+
+    /// What the host sees. With one drive, that one answers 0 for the other (ATA/ATAPI-6, 9.16).
     fn status(&self) -> u8 {
-        self.drive().map_or(0, |d| d.regs.status)
+        self.selected().map_or(0, |d| d.regs.status)
+    }
+
+    /// The host sees the drive whose command is running, and that wants to move data.
+    fn moves_data(&self) -> bool {
+        slot(self.device) == slot(self.target) && self.status() & status::DRQ != 0
     }
 
     fn by_dma(&self) -> bool {
@@ -300,7 +314,7 @@ impl Channel {
             return self.device | 0xa0;
         }
         let older = usize::from(self.control & HOB != 0);
-        let Some(d) = self.drive() else { return 0 };
+        let Some(d) = self.selected() else { return 0 };
         let r = &d.regs;
         match offset {
             1 => r.error,
@@ -340,20 +354,41 @@ impl Channel {
     fn write_command(&mut self, value: u8, now: Nanos) {
         const DEVICE_RESET: u8 = 0x08;
         const DIAGNOSTIC: u8 = 0x90;
-        self.irq = false;
-        if value == DIAGNOSTIC {
-            return self.start_reset(now);
-        }
-        let Some(d) = self.drive_mut() else { return };
-        if d.regs.status & status::BSY != 0 && !(value == DEVICE_RESET && d.cdrom) {
+        if self.control & SRST != 0 {
             return;
         }
-        d.regs.status = status::BSY;
-        d.regs.error = 0;
-        self.command = value;
+        self.irq = false;
+        if value == DIAGNOSTIC {
+            self.start_reset(now);
+            self.command = value;
+            return;
+        }
+        let Some(cdrom) = self.selected().map(|d| d.cdrom) else { return };
+        let resets = value == DEVICE_RESET && cdrom && self.work != Work::Reset as u8;
+        if !resets && !self.give_way() {
+            return;
+        }
+        if resets && slot(self.device) != slot(self.target) {
+            // the other drive's command goes on
+            return self.drives[slot(self.device)].as_mut().map_or((), Drive::reset);
+        }
+        (self.command, self.target) = (value, self.device);
+        if let Some(d) = self.drive_mut() {
+            (d.regs.status, d.regs.error) = (status::BSY, 0);
+        }
         self.buffer.clear();
         (self.at, self.stop) = (0, 0);
         self.wait(Work::Command, COMMAND_TIME, now);
+    }
+
+    /// Room for a new command: none while a drive is busy, but data that nobody takes are dropped.
+    fn give_way(&mut self) -> bool {
+        let Some(d) = self.drives[slot(self.target)].as_mut() else { return self.work != Work::Reset as u8 };
+        if d.regs.status & status::BSY != 0 || self.work == Work::Reset as u8 {
+            return false;
+        }
+        d.regs.status &= !status::DRQ;
+        true
     }
 
     /// What comes next, and when.
@@ -364,6 +399,9 @@ impl Channel {
 
     fn write_control(&mut self, value: u8, now: Nanos) {
         let before = std::mem::replace(&mut self.control, value & (NIEN | SRST | HOB));
+        if value & SRST != 0 {
+            self.command = 0;
+        }
         match (before & SRST != 0, value & SRST != 0) {
             (false, true) => {
                 self.stop_all();
@@ -394,7 +432,7 @@ impl Channel {
     fn finish_reset(&mut self) {
         let diagnostic = self.command == 0x90;
         self.drives.iter_mut().flatten().for_each(Drive::reset);
-        self.device = 0;
+        (self.device, self.target) = (0, 0);
         self.work = Work::None as u8;
         if diagnostic {
             self.command = 0;
@@ -421,7 +459,7 @@ impl Channel {
 
     fn read_word(&mut self, now: Nanos) -> u16 {
         let giving = [Work::Read, Work::Give, Work::GivePacket].iter().any(|&w| w as u8 == self.work);
-        if self.status() & status::DRQ == 0 || !giving {
+        if !self.moves_data() || !giving {
             return 0xffff;
         }
         let at = self.at as usize;
@@ -455,7 +493,7 @@ impl Channel {
     fn write_word(&mut self, value: u16, now: Nanos) {
         let taking =
             [Work::Write, Work::TakePacket, Work::TakeParameters].iter().any(|&w| w as u8 == self.work);
-        if self.status() & status::DRQ == 0 || !taking {
+        if !self.moves_data() || !taking {
             return;
         }
         let at = self.at as usize;

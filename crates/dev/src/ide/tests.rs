@@ -255,6 +255,53 @@ fn a_reset_in_the_midst_shows_the_signatures() {
     assert!(!r.ide.irq(0));
 }
 
+/// ATA/ATAPI-6, 9.10: EXECUTE DEVICE DIAGNOSTIC ends with an interrupt, a software reset without one.
+#[test]
+fn the_diagnostic_interrupts_and_a_reset_does_not() {
+    let mut r = rig();
+    r.set(0, &[(7, 0x90)]);
+    assert_eq!(r.ide.alternate_status(0), 0x80);
+    r.settle();
+    assert!(r.ide.irq(0));
+    assert_eq!([1, 2, 3, 4, 5, 7].map(|n| r.ide.read(0, n)), [1, 1, 1, 0, 0, 0x50]);
+    assert!(!r.ide.irq(0));
+    r.set(0, &[(7, 0x90)]);
+    r.ide.control(0, 4, r.now);
+    r.set(0, &[(7, 0x90)]);
+    r.ide.control(0, 0, r.now);
+    r.settle();
+    assert!(!r.ide.irq(0));
+}
+
+/// ATA/ATAPI-6, 7.7: the device register is the host's to write only between commands.
+#[test]
+fn a_command_stays_with_its_drive() {
+    let mut r = rig();
+    r.ide.attach(0, 1, Drive::cdrom(None, identity()));
+    r.set(0, &[(6, 0xe0), (2, 1), (3, 7), (4, 0), (5, 0), (7, 0x20), (6, 0xb0)]);
+    // the slave is not busy, and takes no command while its master is
+    r.set(0, &[(7, 0xa1)]);
+    assert_eq!(r.ide.alternate_status(0) & 0x80, 0);
+    r.settle();
+    assert_eq!((r.ide.alternate_status(0), r.words(0, 1)[0]), (0, 0xffff));
+    // nor does a reset of the slave disturb the master
+    r.set(0, &[(7, 8), (6, 0xe0)]);
+    r.settle();
+    assert_eq!((r.ide.alternate_status(0), r.words(0, 1)[0]), (0x58, 7));
+    // data that the host leaves are gone with the next command
+    r.set(0, &[(6, 0xb0), (7, 0xa1)]);
+    r.settle();
+    assert_eq!((r.ide.alternate_status(0), r.words(0, 1)[0]), (0x58, 0x8580));
+    r.set(0, &[(6, 0xe0)]);
+    assert_eq!(r.ide.alternate_status(0), 0x50);
+    // an absent slave
+    r.ide.detach(0, 1);
+    r.set(0, &[(7, 0xec), (6, 0xf0)]);
+    r.settle();
+    r.set(0, &[(7, 0xec), (6, 0xe0)]);
+    assert_eq!(r.ide.alternate_status(0), 0x58);
+}
+
 #[test]
 fn interrupts_can_be_switched_off() {
     let mut r = rig();
