@@ -1,15 +1,15 @@
 use super::*;
 use crate::block::MemoryBlock;
 
-struct Rig {
-    f: Floppy,
-    dma: Dma,
-    mem: Vec<u8>,
-    now: Nanos,
+pub(super) struct Rig {
+    pub(super) f: Floppy,
+    pub(super) dma: Dma,
+    pub(super) mem: Vec<u8>,
+    pub(super) now: Nanos,
 }
 
 /// A 1.44M medium whose sectors begin with their own number, in a controller out of reset.
-fn rig() -> Rig {
+pub(super) fn rig() -> Rig {
     let image: Vec<u8> = (0..2880u32).flat_map(|n| n.to_le_bytes().repeat(128)).collect();
     let mut f = Floppy::new();
     f.insert(0, Box::new(MemoryBlock::new(image)));
@@ -48,7 +48,7 @@ impl Rig {
         out
     }
 
-    fn dma(&mut self, mode: u8, at: u32, len: u16) {
+    pub(super) fn dma(&mut self, mode: u8, at: u32, len: u16) {
         let d = &mut self.dma;
         d.write(0x0c, 0);
         d.write(0x0b, mode | 2);
@@ -217,16 +217,7 @@ fn no_sequence_of_accesses_breaks_it() {
         let mut random = crate::testing::Random(seed * 7919 + 1);
         let mut r = rig();
         for _ in 0..2000 {
-            let (offset, value) = (u16::from(random.byte() & 7), random.byte());
-            match random.byte() & 3 {
-                0 => drop(r.f.read(offset, r.now)),
-                1 => r.f.write(offset, value, r.now),
-                2 => r.f.write(5, value, r.now),
-                _ => {
-                    r.now += u64::from(value) * 1000;
-                    r.f.advance(r.now, &mut r.dma, &mut r.mem);
-                }
-            }
+            fuzz_tests::access(&mut r, &mut random);
             let state = r.f.save();
             assert_eq!(r.f.restore(&state), Ok(()), "{state:?}");
         }

@@ -1,6 +1,6 @@
 //! The execution phase: sectors pass, through DMA or through the FIFO register.
 
-use super::commands::{ABNORMAL, code};
+use super::commands::{self, ABNORMAL, code};
 use super::{CHANNEL, FLUSH_TIME, Floppy, Phase};
 use crate::DmaMemory;
 use crate::block::SECTOR;
@@ -51,7 +51,7 @@ impl Floppy {
     }
 
     fn writes(&self) -> bool {
-        matches!(self.kind(), code::WRITE | code::WRITE_DELETED | code::FORMAT)
+        commands::writes(self.parameter(0))
     }
 
     fn by_fifo(&self) -> bool {
@@ -214,7 +214,9 @@ impl Floppy {
         let upper = self.chrn[1] & 1 != 0;
         if both {
             self.chrn[1] ^= 1;
-            self.command[1] ^= 4;
+            if let Some(selects) = self.command.get_mut(1) {
+                *selects ^= 4;
+            }
             self.st[0] ^= 4;
         }
         if both && !upper {

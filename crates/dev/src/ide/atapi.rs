@@ -63,6 +63,7 @@ impl Channel {
             0 => 0xfffe,
             n => n,
         };
+        (self.sector, self.left) = (0, 0);
         (self.buffer, self.at, self.work) = (vec![0; 12], 0, Work::TakePacket as u8);
         self.reason(PACKET);
         self.offer(12);

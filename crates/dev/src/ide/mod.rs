@@ -4,12 +4,15 @@
 mod ata;
 mod atapi;
 mod bus_master;
+mod check;
 mod drive;
+#[cfg(test)]
+mod fuzz_tests;
 mod packets;
 #[cfg(test)]
 mod tests;
 
-use crate::state::{StateError, device_state, ensure, frozen};
+use crate::state::{StateError, device_state, frozen};
 use crate::time::{Nanos, earlier};
 use crate::{Block, DmaMemory};
 use bus_master::{BusMaster, BusMasterStateV1};
@@ -239,27 +242,11 @@ impl Ide {
     }
 
     fn check(s: &IdeStateV1) -> Result<(), StateError> {
-        for c in &s.channels {
-            ensure(c.work <= Work::Reset as u8, "ide", "work")?;
-            ensure(c.buffer.len() <= CHUNK, "ide", "buffer")?;
-            ensure(c.at <= c.stop && c.stop as usize <= c.buffer.len(), "ide", "at")?;
-            ensure(c.block <= 0xfffe && c.left <= 0x1_0000 * 4, "ide", "left")?;
-            let multiples = c.drives.iter().flatten().all(|d| d.multiple <= drive::MOST_MULTIPLE);
-            ensure(multiples, "ide", "multiple")?;
-            let geometry = c.drives.iter().flatten().all(|d| d.heads > 0 && d.heads <= 16 && d.track > 0);
-            ensure(geometry, "ide", "heads")?;
-        }
-        Ok(())
+        check::possible(s)
     }
 
     fn fits(&self, s: &IdeStateV1) -> Result<(), StateError> {
-        let place = |d: &Option<Drive>| d.as_ref().map(|d| (d.cdrom, d.capacity));
-        let saved = |d: &Option<DriveStateV1>| d.as_ref().map(|d| (d.cdrom, d.capacity));
-        let same =
-            self.channels.iter().zip(&s.channels).all(|(live, frozen)| {
-                live.drives.iter().zip(&frozen.drives).all(|(a, b)| place(a) == saved(b))
-            });
-        ensure(same, "ide", "drives")
+        check::fits(self, s)
     }
 }
 

@@ -3,10 +3,10 @@ use crate::block::{MemoryBlock, SECTOR};
 use crate::testing::Random;
 use std::sync::{Arc, Mutex};
 
-struct Rig {
-    ide: Ide,
-    mem: Vec<u8>,
-    now: Nanos,
+pub(super) struct Rig {
+    pub(super) ide: Ide,
+    pub(super) mem: Vec<u8>,
+    pub(super) now: Nanos,
 }
 
 fn identity() -> Identity {
@@ -19,7 +19,7 @@ fn numbered(sectors: u32) -> MemoryBlock {
 }
 
 /// A disk of 4 MiB as first master, a CD of 1 MiB as second master.
-fn rig() -> Rig {
+pub(super) fn rig() -> Rig {
     let mut ide = Ide::new();
     ide.attach(0, 0, Drive::disk(Box::new(numbered(8192)), identity()));
     ide.attach(1, 0, Drive::cdrom(Some(Box::new(numbered(2048))), identity()));
@@ -41,7 +41,7 @@ impl Rig {
     }
 
     /// Sector by LBA28, count and command.
-    fn command(&mut self, lba: u32, count: u8, command: u8) -> u8 {
+    pub(super) fn command(&mut self, lba: u32, count: u8, command: u8) -> u8 {
         let b = lba.to_le_bytes();
         self.set(0, &[(6, 0xe0 | b[3]), (2, count), (3, b[0]), (4, b[1]), (5, b[2]), (7, command)]);
         self.settle();
@@ -52,7 +52,7 @@ impl Rig {
         (0..n).map(|_| self.ide.read_data(channel, 2, self.now) as u16).collect()
     }
 
-    fn packet(&mut self, packet: &[u8], dma: bool, limit: u16) -> u8 {
+    pub(super) fn packet(&mut self, packet: &[u8], dma: bool, limit: u16) -> u8 {
         let [low, high] = limit.to_le_bytes();
         self.set(1, &[(6, 0xa0), (1, dma.into()), (4, low), (5, high), (7, 0xa0)]);
         self.settle();
@@ -385,21 +385,7 @@ fn a_restored_transfer_goes_on() {
 fn no_sequence_of_accesses_breaks_it() {
     for seed in 0..100 {
         let (mut r, mut random) = (rig(), Random(seed * 7919 + 1));
-        for _ in 0..3000 {
-            let (channel, value, offset) = (random.below(2) as usize, random.byte(), random.below(8) as u16);
-            match random.below(8) {
-                0 => drop(r.ide.read(channel, offset)),
-                1 | 2 => r.ide.write(channel, offset, value, r.now),
-                3 => drop(r.ide.read_data(channel, 4, r.now)),
-                4 => r.ide.write_data(channel, 4, random.next() as u32, r.now),
-                5 => r.ide.write_bus_master(random.below(16) as u16, value, r.now),
-                6 if random.below(20) == 0 => r.ide.control(channel, value, r.now),
-                _ => {
-                    r.now += random.below(100_000);
-                    r.ide.advance(r.now, &mut r.mem);
-                }
-            }
-        }
+        (0..1000).for_each(|_| fuzz_tests::access(&mut r, &mut random));
         let state = r.ide.save();
         assert_eq!(r.ide.restore(&state), Ok(()));
     }
