@@ -40,6 +40,7 @@ fn channel(c: &ChannelStateV1) -> Result<(), StateError> {
 
 fn drive(d: &DriveStateV1) -> Result<(), StateError> {
     e(d.multiple <= drive::MOST_MULTIPLE && !(d.cdrom && d.multiple > 0), "multiple")?;
+    e((1..=16).contains(&d.own_heads) && (1..=63).contains(&d.own_track), "own_heads")?;
     e((1..=16).contains(&d.heads) && d.track > 0, "heads")
 }
 

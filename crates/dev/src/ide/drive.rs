@@ -1,5 +1,6 @@
 //! A drive on an IDE cable: its registers, its medium, and what IDENTIFY says of it.
 
+use super::geometry::{self, Geometry, Translation};
 use crate::state::frozen;
 use crate::{Block, BlockError};
 
@@ -19,9 +20,6 @@ pub(super) mod error {
     pub(crate) const ABORT: u8 = 0x04;
 }
 
-/// Heads and sectors a track of the default translation.
-const HEADS: u8 = 16;
-const TRACK: u8 = 63;
 /// Sectors that READ and WRITE MULTIPLE move at most between two interrupts.
 pub(super) const MOST_MULTIPLE: u8 = 16;
 
@@ -62,6 +60,11 @@ pub struct Drive {
     pub(super) capacity: u64,
     pub(super) identity: Identity,
     pub(super) regs: Registers,
+    /// How the BIOS is to see it.
+    translation: Translation,
+    /// The translation after power-on.
+    pub(super) own_heads: u8,
+    pub(super) own_track: u8,
     /// The translation in use.
     pub(super) heads: u8,
     pub(super) track: u8,
@@ -82,8 +85,9 @@ pub struct Drive {
 frozen! {
     /// A drive, version 1; its medium and its name are the board's.
     DriveStateV1 of Drive {
-        cdrom: bool, capacity: u64, regs: RegistersStateV1, heads: u8, track: u8, multiple: u8, mode: u8,
-        write_cache: bool, power: u8, sense: [u8; 3], attention: bool, prevented: bool, media_event: u8,
+        cdrom: bool, capacity: u64, regs: RegistersStateV1, own_heads: u8, own_track: u8, heads: u8, track: u8,
+        multiple: u8, mode: u8, write_cache: bool, power: u8, sense: [u8; 3], attention: bool, prevented: bool,
+        media_event: u8,
     }
 }
 
@@ -94,25 +98,37 @@ impl std::fmt::Debug for Drive {
 }
 
 impl Drive {
-    /// A hard disk.
-    pub fn disk(medium: Box<dyn Block>, identity: Identity) -> Drive {
-        Drive::new(false, Some(medium), identity)
+    /// A hard disk, with the geometry that its partition table was made for.
+    pub fn disk(mut medium: Box<dyn Block>, identity: Identity) -> Drive {
+        let g = Geometry::of(medium.as_mut());
+        Drive::new(false, Some(medium), identity, &g)
     }
 
     /// A CD-ROM drive, with a disc or without.
     pub fn cdrom(medium: Option<Box<dyn Block>>, identity: Identity) -> Drive {
-        Drive::new(true, medium, identity)
+        let none = Geometry { cylinders: 1, heads: 1, sectors: 1, translation: Translation::None };
+        Drive::new(true, medium, identity, &none)
     }
 
-    fn new(cdrom: bool, medium: Option<Box<dyn Block>>, identity: Identity) -> Drive {
+    /// The same drive with the same medium after power-on.
+    #[must_use]
+    pub fn renewed(self) -> Drive {
+        let g = self.geometry();
+        Drive::new(self.cdrom, self.medium, self.identity, &g)
+    }
+
+    fn new(cdrom: bool, medium: Option<Box<dyn Block>>, identity: Identity, g: &Geometry) -> Drive {
         let mut d = Drive {
             cdrom,
             capacity: medium.as_ref().map_or(0, |m| m.sectors()),
             medium,
             identity,
             regs: Registers::default(),
-            heads: HEADS,
-            track: TRACK,
+            translation: g.translation,
+            own_heads: g.heads,
+            own_track: g.sectors,
+            heads: g.heads,
+            track: g.sectors,
             multiple: 0,
             mode: 0x42,
             write_cache: true,
@@ -124,21 +140,6 @@ impl Drive {
         };
         d.reset();
         d
-    }
-
-    /// What it is called.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// Whether it is a CD-ROM drive.
-    pub fn is_cdrom(&self) -> bool {
-        self.cdrom
-    }
-
-    /// Takes the medium out.
-    pub fn into_medium(self) -> Option<Box<dyn Block>> {
-        self.medium
     }
 
     /// RESET: the signature that tells the kind of drive (ATA/ATAPI-6, 9.12).
@@ -168,10 +169,11 @@ impl Drive {
         self.medium.take()
     }
 
-    /// Cylinders under the default translation (ATA/ATAPI-6, 6.2.1): at most 16,383.
-    fn cylinders(&self, heads: u8, track: u8) -> u16 {
-        let a_cylinder = (u64::from(heads) * u64::from(track)).max(1);
-        u16::try_from((self.capacity / a_cylinder).min(16_383)).unwrap_or(16_383)
+    /// The geometry after power-on.
+    pub(super) fn geometry(&self) -> Geometry {
+        let (heads, sectors) = (self.own_heads, self.own_track);
+        let cylinders = geometry::cylinders(self.capacity, heads, sectors);
+        Geometry { cylinders, heads, sectors, translation: self.translation }
     }
 
     pub(super) fn read(&mut self, sector: u64, out: &mut [u8]) -> Result<(), BlockError> {
@@ -227,9 +229,10 @@ impl Drive {
     fn identify_disk(&self, w: &mut [u16; 256]) {
         let lba28 = self.capacity.min(0x0fff_ffff) as u32;
         w[0] = 0x0040;
-        (w[1], w[3], w[6]) = (self.cylinders(HEADS, TRACK), HEADS.into(), TRACK.into());
+        let g = self.geometry();
+        (w[1], w[3], w[6]) = (g.cylinders, g.heads.into(), g.sectors.into());
         w[47] = 0x8000 | u16::from(MOST_MULTIPLE);
-        let now = self.cylinders(self.heads, self.track);
+        let now = geometry::cylinders(self.capacity, self.heads, self.track);
         let current = (u32::from(now) * u32::from(self.heads) * u32::from(self.track)).to_le_bytes();
         (w[54], w[55], w[56]) = (now, self.heads.into(), self.track.into());
         w[57] = u16::from_le_bytes([current[0], current[1]]);

@@ -8,6 +8,7 @@ mod check;
 mod drive;
 #[cfg(test)]
 mod fuzz_tests;
+mod geometry;
 mod packets;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use bus_master::{BusMaster, BusMasterStateV1};
 use drive::{DriveStateV1, Registers, status};
 
 pub use drive::{Drive, Identity};
+pub use geometry::{Geometry, Translation};
 
 /// Device control: no interrupts.
 const NIEN: u8 = 0x02;
@@ -173,6 +175,11 @@ impl Ide {
     /// Whether a drive is a CD-ROM drive, and its medium's sectors, 0 without one.
     pub fn capacity(&self, channel: usize, slot: usize) -> Option<(bool, u64)> {
         self.channels[channel & 1].drives[slot & 1].as_ref().map(|d| (d.cdrom, d.capacity))
+    }
+
+    /// The geometry of a hard disk; `None` if there is none in that place.
+    pub fn geometry(&self, channel: usize, slot: usize) -> Option<Geometry> {
+        self.channels[channel & 1].drives[slot & 1].as_ref().filter(|d| !d.cdrom).map(Drive::geometry)
     }
 
     /// The interrupt line of a channel: IRQ 14 or 15.
