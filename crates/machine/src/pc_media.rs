@@ -56,6 +56,9 @@ impl Pc {
     /// Moves all media over from another board.
     pub(crate) fn take_media(&mut self, from: &mut Pc) {
         for drive in 0..2 {
+            if from.floppy.capacity(drive).is_some() {
+                self.floppy.add_drive(drive);
+            }
             if let Some(medium) = from.floppy.eject(drive) {
                 self.floppy.insert(drive, medium);
             }
@@ -184,6 +187,16 @@ fn identity(model: &str, place: usize) -> Identity {
 mod tests {
     use crate::{Clock, Pc};
     use dev::block::MemoryBlock;
+
+    #[test]
+    fn an_empty_drive_outlives_a_reset() {
+        let new = || Pc::new(Clock::new(true), 0, 1 << 20, false);
+        let (mut pc, mut after) = (new(), new());
+        pc.insert_floppy(0, Box::new(MemoryBlock::new(vec![0; 2880 * 512])));
+        assert!(pc.eject_floppy(0).is_some());
+        after.take_media(&mut pc);
+        assert_eq!(after.media_sizes()[..2], [Some((false, 0)), None]);
+    }
 
     /// A disk of 1025 cylinders is one that a BIOS has to translate.
     #[test]

@@ -51,6 +51,7 @@ fn change(s: &mut FloppyStateV1, r: &mut Random) {
         12 => s.specified[1] = n as u8,
         13 => s.configured[1] = n as u8,
         14 => s.drives[r.below(2) as usize].track = n as u8,
+        15 if n & 1 == 0 => s.drives[r.below(2) as usize].format = Some(n as u8 % 16),
         15 => s.flush_at = (n & 1 == 0).then_some(n >> 40),
         16 => s.dor = n as u8,
         _ => s.rate = n as u8,

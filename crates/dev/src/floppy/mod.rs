@@ -35,7 +35,7 @@ const CHANNEL: usize = 2;
 const SECTOR_TIME: Nanos = 60_000;
 /// Time for the head to move, however far.
 const SEEK_TIME: Nanos = 500_000;
-/// Time after the last write at which the medium is flushed.
+/// Time after the first write at which the medium is flushed.
 const FLUSH_TIME: Nanos = 2_000_000_000;
 
 /// What the controller is doing.
@@ -150,7 +150,7 @@ impl Floppy {
 
     /// The drives' types as CMOS register 10h has them: the first in the high half.
     pub fn cmos_types(&self) -> u8 {
-        let kind = |d: &Drive| match d.geometry {
+        let kind = |d: &Drive| match d.geometry() {
             Some(g) => g.drive_type,
             None if d.present => 4,
             None => 0,

@@ -145,6 +145,37 @@ fn write_protection_and_format() {
 }
 
 #[test]
+fn steady_writing_is_flushed_all_the_same() {
+    let mut r = rig();
+    let deadlines = [0, 500_000_000].map(|pause| {
+        r.now += pause;
+        r.dma(0x48, 0, 512);
+        r.command(&[0xc5, 0, 0, 0, 1, 2, 18, 27, 0xff]);
+        r.f.flush_at
+    });
+    assert!(deadlines[0].is_some());
+    assert_eq!(deadlines[0], deadlines[1], "the first write's");
+}
+
+/// 82077AA data sheet, FORMAT TRACK: identifiers, as the image cannot hold them, at a rate that it has not.
+#[test]
+fn a_track_of_another_format_is_not_formatted() {
+    let mut r = rig();
+    for id in [[0, 0, 19, 2], [1, 0, 1, 2], [0, 1, 1, 2], [0, 0, 1, 3]] {
+        r.mem[..4].copy_from_slice(&id);
+        r.dma(0x48, 0, 4);
+        assert_eq!(r.command(&[0x4d, 0, 2, 1, 84, 0xf6])[..3], [0x40, 1, 0], "{id:?}");
+    }
+    r.mem[..4].copy_from_slice(&[0, 0, 1, 2]);
+    r.dma(0x48, 0, 4);
+    r.f.write(7, 2, 0);
+    assert_eq!(r.command(&[0x4d, 0, 2, 1, 84, 0xf6])[..3], [0x40, 1, 0]);
+    r.f.write(7, 0, 0);
+    r.dma(0x48, 0, 4);
+    assert_eq!(r.command(&[0x4d, 0, 2, 1, 84, 0xf6])[..3], [0, 0, 0]);
+}
+
+#[test]
 fn the_change_line_falls_with_a_step() {
     let mut r = rig();
     assert_eq!(r.f.read(7, 0), 0x80);
