@@ -47,7 +47,7 @@ fn drive(d: &DriveStateV1) -> Result<(), StateError> {
 /// What each kind of work takes for granted.
 fn work(c: &ChannelStateV1) -> Result<(), StateError> {
     let is = |works: &[Work]| works.iter().any(|&w| w as u8 == c.work);
-    e(c.work <= Work::Reset as u8, "work")?;
+    e(c.work <= Work::DmaParameters as u8, "work")?;
     let drive = c.drives[slot(c.target)].as_ref();
     if is(&[Work::Read, Work::Write, Work::DmaRead, Work::DmaWrite]) {
         let d = drive.filter(|d| !d.cdrom);
@@ -58,13 +58,13 @@ fn work(c: &ChannelStateV1) -> Result<(), StateError> {
     if is(&[Work::Read, Work::Write]) {
         e((1..=drive::MOST_MULTIPLE.into()).contains(&c.block), "block")?;
     }
-    if is(&[Work::TakePacket, Work::TakeParameters, Work::GivePacket, Work::DmaPacket]) {
+    if is(&[Work::TakePacket, Work::TakeParameters, Work::GivePacket, Work::DmaPacket, Work::DmaParameters]) {
         e(drive.is_some_and(|d| d.cdrom), "work")?;
         // a disc may have been taken out since, but it had such a sector
         e(c.sector <= u32::MAX.into(), "sector")?;
         e((2..=0xfffe).contains(&c.block), "block")?;
     }
-    if is(&[Work::DmaRead, Work::DmaWrite, Work::DmaPacket]) {
+    if is(&[Work::DmaRead, Work::DmaWrite, Work::DmaPacket, Work::DmaParameters]) {
         e(c.stop as usize == c.buffer.len(), "stop")?;
     }
     match c.work {

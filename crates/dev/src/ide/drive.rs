@@ -78,6 +78,8 @@ pub struct Drive {
     /// The disc was changed, and nobody has been told.
     pub(super) attention: bool,
     pub(super) prevented: bool,
+    /// The tray is out: nobody reaches the disc in it.
+    pub(super) open: bool,
     /// What GET EVENT STATUS NOTIFICATION has to tell.
     pub(super) media_event: u8,
 }
@@ -87,7 +89,7 @@ frozen! {
     DriveStateV1 of Drive {
         cdrom: bool, capacity: u64, regs: RegistersStateV1, own_heads: u8, own_track: u8, heads: u8, track: u8,
         multiple: u8, mode: u8, write_cache: bool, power: u8, sense: [u8; 3], attention: bool, prevented: bool,
-        media_event: u8,
+        open: bool, media_event: u8,
     }
 }
 
@@ -113,8 +115,8 @@ impl Drive {
     /// The same drive with the same medium after power-on.
     #[must_use]
     pub fn renewed(self) -> Drive {
-        let g = self.geometry();
-        Drive::new(self.cdrom, self.medium, self.identity, &g)
+        let (g, open) = (self.geometry(), self.open);
+        Drive { open, ..Drive::new(self.cdrom, self.medium, self.identity, &g) }
     }
 
     fn new(cdrom: bool, medium: Option<Box<dyn Block>>, identity: Identity, g: &Geometry) -> Drive {
@@ -136,14 +138,22 @@ impl Drive {
             sense: [0; 3],
             attention: false,
             prevented: false,
+            open: false,
             media_event: 0,
         };
         d.reset();
         d
     }
 
-    /// RESET: the signature that tells the kind of drive (ATA/ATAPI-6, 9.12).
+    /// RESET; nothing keeps the tray shut after it (MMC-3, PREVENT ALLOW MEDIUM REMOVAL).
     pub(super) fn reset(&mut self) {
+        self.show_signature();
+        (self.multiple, self.power) = (0, 0xff);
+        (self.prevented, self.sense) = (false, [0; 3]);
+    }
+
+    /// The signature that tells the kind of drive (ATA/ATAPI-6, 9.12).
+    pub(super) fn show_signature(&mut self) {
         let (mid, high) = if self.cdrom { (0x14, 0xeb) } else { (0, 0) };
         self.regs = Registers {
             count: [1, 0],
@@ -154,14 +164,30 @@ impl Drive {
             status: if self.cdrom { 0 } else { status::DRDY | status::DSC },
             ..Registers::default()
         };
-        (self.multiple, self.power) = (0, 0xff);
     }
 
     /// A disc goes into a CD-ROM drive.
     pub(super) fn insert(&mut self, medium: Box<dyn Block>) {
         self.capacity = medium.sectors();
         self.medium = Some(medium);
-        (self.attention, self.media_event) = (true, 2);
+        (self.open, self.attention, self.media_event) = (false, true, 2);
+    }
+
+    /// There is a disc, and the tray is in.
+    pub(super) fn has_disc(&self) -> bool {
+        self.medium.is_some() && !self.open
+    }
+
+    pub(super) fn open_tray(&mut self) {
+        if !self.open {
+            (self.open, self.media_event) = (true, 3);
+        }
+    }
+
+    pub(super) fn close_tray(&mut self) {
+        if std::mem::take(&mut self.open) && self.medium.is_some() {
+            (self.attention, self.media_event) = (true, 2);
+        }
     }
 
     pub(super) fn eject(&mut self) -> Option<Box<dyn Block>> {

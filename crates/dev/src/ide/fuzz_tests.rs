@@ -21,7 +21,7 @@ fn change_channel(c: &mut ChannelStateV1, r: &mut Random) {
         1 => c.target = n as u8,
         2 => c.control = n as u8,
         3 => c.command = n as u8,
-        4 | 5 => c.work = r.below(13) as u8,
+        4 | 5 => c.work = r.below(14) as u8,
         6 => c.event = (n & 1 == 0).then_some(n >> 40),
         7 => c.buffer = vec![n as u8; (n & 0x1ffff) as usize],
         8 => c.buffer = vec![0x28; r.below(4) as usize * 512],
@@ -99,8 +99,11 @@ fn start_something(rig: &mut Rig, r: &mut Random) {
     let command = COMMANDS[r.below(10) as usize];
     rig.command(r.below(0x2000) as u32, [1, 4, 16, 0][r.below(4) as usize], command);
     let read = [0x28, 0, 0, 0, 0, 5, 0, 0, 9];
-    match r.below(3) {
-        0 => drop(rig.packet(&read, r.below(2) == 0, 0xfffe)),
+    let raw = [0xbe, 0, 0, 0, 0, 5, 0, 0, 60, 0xf8];
+    match r.below(5) {
+        0 => drop(rig.packet(&raw, r.below(2) == 0, 0xfffe)),
+        2 => drop(rig.packet(&[0x55, 0, 0, 0, 0, 0, 0, 0, 20], true, 512)),
+        3 => drop(rig.packet(&read, r.below(2) == 0, 0xfffe)),
         1 => drop(rig.packet(&[0x55, 0, 0, 0, 0, 0, 0, 0, 20], false, 512)),
         _ => {}
     }

@@ -4,12 +4,15 @@
 mod ata;
 mod atapi;
 mod bus_master;
+#[cfg(test)]
+mod cd_tests;
 mod check;
 mod drive;
 #[cfg(test)]
 mod fuzz_tests;
 mod geometry;
 mod packets;
+mod raw_sector;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +66,8 @@ enum Work {
     DmaPacket = 10,
     /// The reset is over.
     Reset = 11,
+    /// A packet's parameters by DMA.
+    DmaParameters = 12,
 }
 
 /// A cable with two drives.
@@ -288,7 +293,9 @@ impl Channel {
     }
 
     fn by_dma(&self) -> bool {
-        [Work::DmaRead, Work::DmaWrite, Work::DmaPacket].iter().any(|&w| w as u8 == self.work)
+        [Work::DmaRead, Work::DmaWrite, Work::DmaPacket, Work::DmaParameters]
+            .iter()
+            .any(|&w| w as u8 == self.work)
     }
 
     fn raise(&mut self) {
@@ -446,6 +453,7 @@ impl Channel {
             w if w == Work::DmaRead as u8 => self.dma_read(now, mem),
             w if w == Work::DmaWrite as u8 => self.dma_write(now, mem),
             w if w == Work::DmaPacket as u8 => self.dma_packet(now, mem),
+            w if w == Work::DmaParameters as u8 => self.dma_parameters(mem),
             w if w == Work::Reset as u8 => self.finish_reset(),
             _ => {}
         }

@@ -9,12 +9,12 @@ pub(super) struct Rig {
     pub(super) now: Nanos,
 }
 
-fn identity() -> Identity {
+pub(super) fn identity() -> Identity {
     Identity { serial: "R1".to_owned(), model: "RINGER DISK".to_owned() }
 }
 
 /// Sectors that begin with their own number.
-fn numbered(sectors: u32) -> MemoryBlock {
+pub(super) fn numbered(sectors: u32) -> MemoryBlock {
     MemoryBlock::new((0..sectors).flat_map(|n| n.to_le_bytes().repeat(SECTOR / 4)).collect())
 }
 
@@ -27,7 +27,7 @@ pub(super) fn rig() -> Rig {
 }
 
 impl Rig {
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for _ in 0..100_000 {
             let Some(t) = self.ide.deadline() else { return };
             self.now = t;
@@ -67,7 +67,7 @@ impl Rig {
     }
 
     /// All data of a packet by PIO.
-    fn packet_data(&mut self, packet: &[u8], limit: u16) -> Vec<u8> {
+    pub(super) fn packet_data(&mut self, packet: &[u8], limit: u16) -> Vec<u8> {
         let mut status = self.packet(packet, false, limit);
         let mut out = Vec::new();
         while status & 8 != 0 {
