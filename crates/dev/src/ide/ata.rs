@@ -188,17 +188,23 @@ impl Channel {
         }
     }
 
-    /// Reads up to `most` sectors into the buffer; `false` if the command failed.
-    fn load(&mut self, most: u32) -> bool {
-        let n = most.min(self.left);
-        let mut buffer = vec![0; n as usize * SECTOR];
-        let (sector, at) = (self.sector, 0);
-        let read = self.drive_mut().map_or(Err(BlockError::Range), |d| d.read(sector, &mut buffer));
-        if let Err(e) = read {
+    /// Reads up to `most` sectors into the buffer, or as many as come before a bad one, unless they go together;
+    /// `false` if the command failed.
+    fn load(&mut self, most: u32, together: bool) -> bool {
+        let mut buffer = vec![0; most.min(self.left) as usize * SECTOR];
+        let sector = self.sector;
+        let none = (0, Err(BlockError::Range));
+        let (good, read) = self.drive_mut().map_or(none, |d| d.read_good(sector, SECTOR, &mut buffer));
+        let n = (good / SECTOR) as u32;
+        if let Err(e) = read
+            && (together || n == 0)
+        {
+            self.sector += u64::from(n);
             self.medium_error(&e);
             return false;
         }
-        (self.buffer, self.at) = (buffer, at);
+        buffer.truncate(good);
+        (self.buffer, self.at) = (buffer, 0);
         self.sector += u64::from(n);
         self.left -= n;
         true
@@ -206,7 +212,7 @@ impl Channel {
 
     /// The next block of a read by PIO.
     pub(super) fn load_block(&mut self) {
-        if self.load(self.block) {
+        if self.load(self.block, true) {
             self.show_address(self.sector - 1);
             self.offer(self.buffer.len());
             self.raise();
@@ -253,7 +259,7 @@ impl Channel {
             if self.left == 0 {
                 return self.complete();
             }
-            if !self.load((CHUNK / SECTOR) as u32) {
+            if !self.load((CHUNK / SECTOR) as u32, false) {
                 return;
             }
             self.stop = self.buffer.len() as u32;
@@ -277,9 +283,18 @@ impl Channel {
         }
         let moved = self.bus_master.transfer(&mut self.buffer[self.at as usize..], false, mem);
         self.at += moved as u32;
-        if self.at as usize == self.buffer.len() && self.store() {
-            (self.at, self.stop) = (0, 0);
-            self.wait(Work::DmaWrite, BLOCK_TIME, now);
+        let whole = self.at as usize / SECTOR * SECTOR;
+        let rest = self.buffer.split_off(whole);
+        if whole == 0 {
+            self.buffer = rest;
+        } else if self.store() {
+            self.at -= whole as u32;
+            self.buffer = rest;
+            self.stop = self.buffer.len() as u32;
+            // a table that has ended within the transfer leaves the drive waiting for the next one
+            if self.buffer.is_empty() {
+                self.wait(Work::DmaWrite, BLOCK_TIME, now);
+            }
         }
     }
 

@@ -144,7 +144,10 @@ impl Channel {
         let n = (self.left as usize).min(CHUNK / part.len().max(CD_SECTOR));
         let (first, mut buffer) = (self.sector, vec![0; n * CD_SECTOR]);
         let Some(d) = self.drive_mut() else { return false };
-        if d.read(first * PER_SECTOR, &mut buffer).is_err() {
+        let (good, read) = d.read_good(first * PER_SECTOR, CD_SECTOR, &mut buffer);
+        buffer.truncate(good);
+        let n = good / CD_SECTOR;
+        if read.is_err() && n == 0 {
             // an unrecovered read error
             d.sense = [3, 0x11, 0];
             self.end_packet();

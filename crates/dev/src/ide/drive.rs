@@ -1,6 +1,7 @@
 //! A drive on an IDE cable: its registers, its medium, and what IDENTIFY says of it.
 
 use super::geometry::{self, Geometry, Translation};
+use crate::block::SECTOR;
 use crate::state::frozen;
 use crate::{Block, BlockError};
 
@@ -202,12 +203,35 @@ impl Drive {
         Geometry { cylinders, heads, sectors, translation: self.translation }
     }
 
-    pub(super) fn read(&mut self, sector: u64, out: &mut [u8]) -> Result<(), BlockError> {
+    /// Reads sectors, or as many as come before one that cannot be read: their bytes, and what happened then. `unit`:
+    /// bytes of a sector as the host counts them.
+    pub(super) fn read_good(
+        &mut self,
+        sector: u64,
+        unit: usize,
+        out: &mut [u8],
+    ) -> (usize, Result<(), BlockError>) {
+        if self.read(sector, out).is_ok() {
+            return (out.len(), Ok(()));
+        }
+        let mut good = 0;
+        for part in out.chunks_mut(unit) {
+            if let Err(e) = self.read(sector + (good / SECTOR) as u64, part) {
+                return (good, Err(e));
+            }
+            good += part.len();
+        }
+        (good, Ok(()))
+    }
+
+    fn read(&mut self, sector: u64, out: &mut [u8]) -> Result<(), BlockError> {
+        self.power = 0xff;
         self.medium.as_mut().map_or(Err(BlockError::Range), |m| m.read(sector, out))
     }
 
     pub(super) fn write(&mut self, sector: u64, bytes: &[u8]) -> Result<(), BlockError> {
         let through = !self.write_cache;
+        self.power = 0xff;
         let medium = self.medium.as_mut().ok_or(BlockError::Range)?;
         medium.write(sector, bytes)?;
         if through { medium.flush() } else { Ok(()) }
@@ -245,10 +269,10 @@ impl Drive {
 
     fn identify_packet(&self, w: &mut [u16; 256]) {
         w[0] = 0x8580; // CD-ROM, removable, 12-byte packets, DRQ within 50 us
-        w[82] = 0x0010; // PACKET
+        w[82] = 0x0218; // DEVICE RESET, PACKET, power management
         w[83] = 0x4000;
         w[84] = 0x4000;
-        w[85] = 0x0010;
+        w[85] = 0x0218;
         w[87] = 0x4000;
     }
 
@@ -265,10 +289,10 @@ impl Drive {
         w[58] = u16::from_le_bytes([current[2], current[3]]);
         w[59] = if self.multiple > 0 { 0x100 | u16::from(self.multiple) } else { 0 };
         (w[60], w[61]) = (lba28 as u16, (lba28 >> 16) as u16);
-        w[82] = 0x4020; // NOP, write cache
+        w[82] = 0x4028; // NOP, write cache, power management
         w[83] = 0x7400; // FLUSH CACHE, FLUSH CACHE EXT, 48-bit addresses
         w[84] = 0x4000;
-        w[85] = 0x4000 | u16::from(self.write_cache) << 5;
+        w[85] = 0x4008 | u16::from(self.write_cache) << 5;
         w[86] = 0x3400;
         w[87] = 0x4000;
         w[93] = 0x600b; // hardware reset result, 80-conductor cable

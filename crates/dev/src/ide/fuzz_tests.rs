@@ -88,7 +88,7 @@ pub(super) fn access(rig: &mut Rig, r: &mut Random) {
         6 if r.below(20) == 0 => rig.ide.control(channel, value, rig.now),
         _ => {
             rig.now += r.below(100_000);
-            rig.ide.advance(rig.now, &mut rig.mem);
+            rig.ide.advance(rig.now, Some(&mut rig.mem));
         }
     }
 }

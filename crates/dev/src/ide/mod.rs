@@ -38,6 +38,21 @@ const BLOCK_TIME: Nanos = 4_000;
 /// Bytes that one step of DMA moves at most.
 const CHUNK: usize = 64 << 10;
 
+/// Time until a channel that waits for the bus looks again.
+const MASTER_TIME: Nanos = 1_000_000;
+/// What a channel without drives reads as.
+const EMPTY: u8 = 0x7f;
+
+/// What is reached by a function that may not be master of the bus.
+struct NoMemory;
+
+impl DmaMemory for NoMemory {
+    fn read(&self, _: u32, out: &mut [u8]) {
+        out.fill(0xff);
+    }
+    fn write(&mut self, _: u32, _: &[u8]) {}
+}
+
 /// What a channel does when its time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -198,12 +213,18 @@ impl Ide {
         earlier(self.channels[0].event, self.channels[1].event)
     }
 
-    /// Brings the drives to `now`.
-    pub fn advance(&mut self, now: Nanos, mem: &mut dyn DmaMemory) {
+    /// Brings the drives to `now`. Without `mem` the function may not be master of the bus (PCI command register, bit
+    /// 2), and a transfer waits until it may.
+    pub fn advance(&mut self, now: Nanos, mut mem: Option<&mut dyn DmaMemory>) {
         for c in &mut self.channels {
-            if c.event.is_some_and(|t| t <= now) {
-                c.event = None;
-                c.step(now, mem);
+            if c.event.is_none_or(|t| t > now) {
+                continue;
+            }
+            c.event = None;
+            match &mut mem {
+                Some(mem) => c.step(now, *mem),
+                None if c.by_dma() => c.event = Some(now.saturating_add(MASTER_TIME)),
+                None => c.step(now, &mut NoMemory),
             }
         }
     }
@@ -282,14 +303,20 @@ impl Channel {
         self.drives[slot(self.device)].as_ref()
     }
 
+    /// Nothing drives the cable; the pull-down shows in bit 7 (ATA/ATAPI-6, DD7).
+    fn is_empty(&self) -> bool {
+        self.drives.iter().all(Option::is_none)
+    }
+
     /// What the host sees. With one drive, that one answers 0 for the other (ATA/ATAPI-6, 9.16).
     fn status(&self) -> u8 {
-        self.selected().map_or(0, |d| d.regs.status)
+        if self.is_empty() { EMPTY } else { self.selected().map_or(0, |d| d.regs.status) }
     }
 
     /// The host sees the drive whose command is running, and that wants to move data.
     fn moves_data(&self) -> bool {
-        slot(self.device) == slot(self.target) && self.status() & status::DRQ != 0
+        let wants = self.selected().is_some_and(|d| d.regs.status & status::DRQ != 0);
+        wants && slot(self.device) == slot(self.target)
     }
 
     fn by_dma(&self) -> bool {
@@ -304,9 +331,8 @@ impl Channel {
     }
 
     fn read(&mut self, offset: u16) -> u8 {
-        if self.drives.iter().all(Option::is_none) {
-            // nothing drives the cable; the pull-down shows in bit 7
-            return 0x7f;
+        if self.is_empty() {
+            return EMPTY;
         }
         if offset == 7 {
             self.irq = false;

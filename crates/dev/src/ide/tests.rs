@@ -31,7 +31,7 @@ impl Rig {
         for _ in 0..100_000 {
             let Some(t) = self.ide.deadline() else { return };
             self.now = t;
-            self.ide.advance(t, &mut self.mem);
+            self.ide.advance(t, Some(&mut self.mem));
         }
         panic!("it never ends");
     }
@@ -212,6 +212,113 @@ fn lost_writes_are_told_by_every_command_that_flushes() {
     assert_eq!(r.command(0, 0, 0xef), 0x71);
     // IDLE does not flush
     assert_eq!(r.command(0, 0, 0xe3), 0x50);
+}
+
+/// A disk with one bad sector, its last but two.
+struct Bad(MemoryBlock);
+
+impl Block for Bad {
+    fn sectors(&self) -> u64 {
+        self.0.sectors()
+    }
+    fn writable(&self) -> bool {
+        true
+    }
+    fn read(&mut self, sector: u64, out: &mut [u8]) -> Result<(), crate::BlockError> {
+        let bad = self.sectors() - 3;
+        if (sector..sector + (out.len() / SECTOR) as u64).contains(&bad) {
+            return Err(crate::BlockError::Host("bad".to_owned()));
+        }
+        self.0.read(sector, out)
+    }
+    fn write(&mut self, sector: u64, bytes: &[u8]) -> Result<(), crate::BlockError> {
+        self.0.write(sector, bytes)
+    }
+    fn flush(&mut self) -> Result<(), crate::BlockError> {
+        Ok(())
+    }
+}
+
+/// ATA/ATAPI-6, READ DMA: the address of the first sector with an error; what comes before it is transferred.
+#[test]
+fn a_bad_sector_is_the_one_that_is_named() {
+    let mut r = rig();
+    r.ide.attach(0, 0, Drive::disk(Box::new(Bad(numbered(100))), identity()));
+    r.table(0x100, &[(0x1000, 0x8000, true)]);
+    r.ide.write_bus_master(0, 9, r.now);
+    assert_eq!(r.command(90, 10, 0xc8), 0x51);
+    assert_eq!((r.ide.read(0, 1), r.ide.read(0, 3)), (0x40, 97));
+    assert_eq!((r.dword(0x1000 + 6 * 512), r.dword(0x1000 + 7 * 512)), (96, 0));
+    r.command(0, 8, 0xc6);
+    assert_eq!(r.command(92, 8, 0xc4), 0x51);
+    assert_eq!((r.ide.read(0, 1), r.ide.read(0, 3)), (0x40, 97));
+    // of a CD, the sectors before
+    r.ide.attach(1, 0, Drive::cdrom(Some(Box::new(Bad(numbered(100)))), identity()));
+    assert_eq!(r.packet_data(&[0x28, 0, 0, 0, 0, 20, 0, 0, 5], 0).len(), 4 * 2048);
+    assert_eq!(r.ide.read(1, 1), 0x34);
+}
+
+/// 82371SB, 2.7: a table that is too short stops the engine; the drive waits for the rest.
+#[test]
+fn sectors_that_a_short_table_brings_are_written() {
+    let mut r = rig();
+    r.mem[0x1000..0x3000].fill(0x77);
+    r.table(0x100, &[(0x1000, 3 * 512 + 100, true)]);
+    r.ide.write_bus_master(0, 1, r.now);
+    assert_eq!(r.command(30, 5, 0xca), 0x58);
+    assert_eq!((r.ide.read_bus_master(2) & 5, r.ide.irq(0)), (0, false));
+    let mut other = rig();
+    other.ide.restore(&r.ide.save()).expect("such a transfer can be saved");
+    let mut medium = [0; 4 * SECTOR];
+    r.ide.media().next().expect("a disk").2.read(30, &mut medium).expect("read");
+    assert!(medium[..3 * SECTOR].iter().all(|&b| b == 0x77) && medium[3 * SECTOR] == 33);
+    // another table brings the rest
+    r.ide.write_bus_master(0, 0, r.now);
+    r.table(0x100, &[(0x2000, 2 * 512 - 100, true)]);
+    r.ide.write_bus_master(0, 1, r.now);
+    r.settle();
+    assert_eq!((r.ide.alternate_status(0), r.ide.irq(0)), (0x50, true));
+}
+
+/// PCI 2.1, 6.2.2: a function whose command register forbids it masters no bus.
+#[test]
+fn without_the_bus_a_transfer_waits() {
+    let mut r = rig();
+    r.table(0x100, &[(0x1000, 512, true)]);
+    r.ide.write_bus_master(0, 9, r.now);
+    r.set(0, &[(6, 0xe0), (2, 1), (3, 20), (7, 0xc8)]);
+    for _ in 0..10 {
+        r.now = r.ide.deadline().expect("it waits");
+        r.ide.advance(r.now, None);
+    }
+    assert_eq!((r.ide.alternate_status(0), r.dword(0x1000)), (0x58, 0));
+    r.settle();
+    assert_eq!((r.ide.alternate_status(0), r.dword(0x1000)), (0x50, 20));
+}
+
+/// ATA/ATAPI-6, IDENTIFY DEVICE word 82 and CHECK POWER MODE: what is read spins the disk up.
+#[test]
+fn power_management_is_there_and_told() {
+    let mut r = rig();
+    r.command(0, 0, 0xec);
+    let w = r.words(0, 256);
+    assert_eq!((w[82] & 8, w[85] & 8), (8, 8));
+    let mode = |r: &mut Rig| {
+        r.command(0, 0, 0xe5);
+        r.ide.read(0, 2)
+    };
+    r.command(0, 0, 0xe0);
+    assert_eq!(mode(&mut r), 0);
+    r.command(0, 1, 0x20);
+    r.words(0, 256);
+    assert_eq!(mode(&mut r), 0xff);
+}
+
+/// A channel without drives has one status, by whichever register.
+#[test]
+fn an_empty_channel_reads_the_same_everywhere() {
+    let mut ide = Ide::new();
+    assert_eq!((ide.read(0, 7), ide.alternate_status(0), ide.read_data(0, 2, 0)), (0x7f, 0x7f, 0xffff));
 }
 
 #[test]
