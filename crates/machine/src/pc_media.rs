@@ -165,7 +165,7 @@ impl Pc {
     /// The first medium for which the host could not do so, now or before; all have been tried.
     pub fn flush_media(&mut self) -> Result<(), Unflushed> {
         let floppies = self.floppy.media().map(|(n, m)| (PLACES[n & 1], m));
-        let drives = self.ide.media().map(|(c, s, m)| (PLACES[2 + (2 * c + s & 3)], m));
+        let drives = self.ide.media().map(|(c, s, m)| (PLACES[2 + ((2 * c + s) & 3)], m));
         let flushed =
             floppies.chain(drives).map(|(place, m)| m.flush().map_err(|why| Unflushed { place, why }));
         flushed.fold(Ok(()), Result::and)
