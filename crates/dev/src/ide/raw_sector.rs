@@ -86,7 +86,7 @@ mod tests {
     /// Each word of the code as a reader checks it, from the definition.
     #[test]
     fn all_syndromes_are_zero() {
-        let user: Vec<u8> = (0..2048u32).map(|n| (n * n >> 3) as u8).collect();
+        let user: Vec<u8> = (0..2048u32).map(|n| ((n * n) >> 3) as u8).collect();
         let s = mode_1(1000, &user);
         assert_eq!(s[12..16], [0x00, 0x15, 0x25, 1]);
         assert_eq!(edc(&s[..EDC + 4]), 0);
