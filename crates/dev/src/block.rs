@@ -38,7 +38,8 @@ pub trait Block: Send {
     /// [`BlockError`]; some of the sectors may have been written.
     fn write(&mut self, sector: u64, bytes: &[u8]) -> Result<(), BlockError>;
 
-    /// Makes everything written so far durable.
+    /// Makes everything written so far durable. What could not be made so once is lost for good: all later calls
+    /// fail as well.
     ///
     /// # Errors
     /// [`BlockError::Host`].

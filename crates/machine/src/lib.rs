@@ -34,6 +34,7 @@ pub use clock::{Clock, Nanos, TSC_HZ};
 pub use firmware::{BootDevice, Firmware};
 pub use network::{Nic, NicKind};
 pub use pc::Pc;
+pub use pc_media::Unflushed;
 pub use pc_state::PartError;
 pub use typist::{Stroke, Typist};
 

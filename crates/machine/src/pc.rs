@@ -57,6 +57,8 @@ pub(crate) const VBE: u16 = 0x1ce;
 pub(crate) const VBE_LAST: u16 = 0x1cf;
 /// Lines that no device on the board has for itself.
 const FREE_IRQS: [u8; 4] = [5, 7, 10, 11];
+/// PCI command register: the function may be master of the bus.
+const PCI_MASTER: u16 = 4;
 /// IRQ of FERR#.
 const FERR_IRQ: u8 = 13;
 
@@ -232,7 +234,9 @@ impl Pc {
         self.i8042.advance(now);
         self.pm.advance(now);
         self.floppy.advance(now, &mut self.dma, &mut BusMaster(mem));
-        self.ide.advance(now, &mut BusMaster(mem));
+        let master = self.pci.function(dev::pci::IDE).is_some_and(|f| f.word(4) & PCI_MASTER != 0);
+        let mut mem = BusMaster(mem);
+        self.ide.advance(now, if master { Some(&mut mem) } else { None });
         self.advance_nic(now);
         self.lines();
     }

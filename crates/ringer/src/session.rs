@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
         self.exchange()?;
         // the terminal is the user's again before anything is said
         self.screen = Screen::None;
-        self.machine.board().flush_media();
+        let flushed = self.machine.board().flush_media();
         self.say()?;
         if let Some(recording) = self.sound.take() {
             recording.finish()?;
@@ -173,6 +173,7 @@ impl<'a> Session<'a> {
         if let Some(format) = self.run.stats {
             report::print(&mut self.machine, format, self.started.elapsed());
         }
+        flushed?;
         Ok(code)
     }
 

@@ -52,6 +52,30 @@ pub(super) fn length(first: Option<u8>) -> usize {
     }
 }
 
+/// Whether a command has an execution phase in which sectors pass.
+pub(super) fn moves_data(first: u8) -> bool {
+    use code::*;
+    matches!(
+        first & 0x1f,
+        READ_TRACK
+            | WRITE
+            | READ
+            | WRITE_DELETED
+            | READ_ID
+            | READ_DELETED
+            | FORMAT
+            | SCAN_EQUAL
+            | VERIFY
+            | SCAN_LOW
+            | SCAN_HIGH
+    )
+}
+
+/// Whether a command writes the medium.
+pub(super) fn writes(first: u8) -> bool {
+    matches!(first & 0x1f, code::WRITE | code::WRITE_DELETED | code::FORMAT)
+}
+
 impl Floppy {
     pub(super) fn take_command_byte(&mut self, value: u8, now: Nanos) {
         self.command.push(value);
@@ -100,8 +124,7 @@ impl Floppy {
                 self.locked = self.parameter(0) & 0x80 != 0;
                 self.done(&[u8::from(self.locked) << 4]);
             }
-            READ_TRACK | WRITE | READ | WRITE_DELETED | READ_ID | READ_DELETED | FORMAT | SCAN_EQUAL
-            | VERIFY | SCAN_LOW | SCAN_HIGH => self.start_transfer(now),
+            _ if moves_data(self.parameter(0)) => self.start_transfer(now),
             _ => self.done(&[INVALID]),
         }
     }

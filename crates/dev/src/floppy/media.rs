@@ -1,6 +1,7 @@
 //! What is in a floppy drive: the formats of a PC, told by an image's size.
 
 use crate::Block;
+use crate::block::SECTOR;
 use crate::state::{Freeze, frozen};
 
 /// Cylinders, heads and sectors of a medium, and how fast its bits come.
@@ -48,6 +49,28 @@ impl Geometry {
         all.filter(|g| sectors > 0 && g.total() >= sectors).min_by_key(Geometry::total)
     }
 
+    /// The number of a medium's format in the list.
+    fn format_of(medium: &mut dyn Block) -> Option<u8> {
+        let sectors = medium.sectors();
+        let mut boot = [0; SECTOR];
+        let by_boot = medium.read(0, &mut boot).ok().and_then(|()| Geometry::by_boot_sector(&boot, sectors));
+        let g = Geometry::of(sectors).or(by_boot).or_else(|| Geometry::with_room(sectors))?;
+        FORMATS.iter().position(|f| Geometry::from(f) == g).map(|n| n as u8)
+    }
+
+    /// The format that a FAT file system says it was made for, if there is such a one and the image is a part of it:
+    /// sectors in all at 13h, a track's at 18h, heads at 1Ah (Microsoft FAT specification 1.03, "BPB").
+    fn by_boot_sector(boot: &[u8; SECTOR], sectors: u64) -> Option<Geometry> {
+        let word = |at: usize| u16::from_le_bytes([boot[at], boot[at + 1]]);
+        let says = |g: &Geometry| {
+            u64::from(word(0x13)) == g.total()
+                && word(0x18) == u16::from(g.sectors)
+                && word(0x1a) == u16::from(g.heads)
+        };
+        let is_fat = matches!(boot[0], 0xeb | 0xe9) && usize::from(word(0x0b)) == SECTOR;
+        FORMATS.iter().map(Geometry::from).filter(|g| is_fat && g.total() >= sectors).find(says)
+    }
+
     fn from(&(cylinders, heads, sectors, rate, drive_type): &(u8, u8, u8, u8, u8)) -> Geometry {
         Geometry { cylinders, heads, sectors, rate, drive_type }
     }
@@ -69,7 +92,8 @@ impl Geometry {
 #[derive(Default)]
 pub(super) struct Drive {
     pub(super) medium: Option<Box<dyn Block>>,
-    pub(super) geometry: Option<Geometry>,
+    /// Which format it has, by its number in the list.
+    format: Option<u8>,
     /// Where the head stands.
     pub(super) track: u8,
     /// The medium was taken out since the last step.
@@ -82,20 +106,24 @@ pub(super) struct Drive {
 
 impl std::fmt::Debug for Drive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Drive {{ geometry: {:?}, track: {} }}", self.geometry, self.track)
+        write!(f, "Drive {{ geometry: {:?}, track: {} }}", self.geometry(), self.track)
     }
 }
 
 impl Drive {
-    pub(super) fn insert(&mut self, medium: Box<dyn Block>) {
+    pub(super) fn geometry(&self) -> Option<Geometry> {
+        self.format.and_then(|n| FORMATS.get(usize::from(n))).map(Geometry::from)
+    }
+
+    pub(super) fn insert(&mut self, mut medium: Box<dyn Block>) {
         self.capacity = medium.sectors();
-        self.geometry = Geometry::with_room(self.capacity);
+        self.format = Geometry::format_of(medium.as_mut());
         self.medium = Some(medium);
         (self.changed, self.present) = (true, true);
     }
 
     pub(super) fn eject(&mut self) -> Option<Box<dyn Block>> {
-        (self.changed, self.capacity, self.geometry) = (true, 0, None);
+        (self.changed, self.capacity, self.format) = (true, 0, None);
         self.medium.take()
     }
 
@@ -112,20 +140,41 @@ impl Drive {
 
 frozen! {
     /// A drive, version 1; its medium is the board's.
-    DriveStateV1 of Drive { track: u8, changed: bool, capacity: u64, present: bool }
+    DriveStateV1 of Drive { format: Option<u8>, track: u8, changed: bool, capacity: u64, present: bool }
 }
 
 /// Drives thaw only what is theirs: the medium stays.
 pub(super) fn fits(drives: &[Drive; 2], saved: &[DriveStateV1; 2]) -> bool {
     drives.iter().zip(saved).all(|(d, s)| {
         let live = Freeze::freeze(d);
-        live.capacity == s.capacity && live.present == s.present && s.track <= 85
+        let format = s.format.is_none_or(|n| usize::from(n) < FORMATS.len());
+        live.capacity == s.capacity && live.present == s.present && s.track <= 85 && format
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An image cut off after its 700th sector, of which the boot sector says what it was.
+    #[test]
+    fn what_is_cut_off_is_told_by_its_boot_sector() {
+        let geometry = |total: u16, track: u16, heads: u16| {
+            let mut image = vec![0; 700 * SECTOR];
+            image[..13].copy_from_slice(&[0xeb, 0x3c, 0x90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+            image[0x13..0x15].copy_from_slice(&total.to_le_bytes());
+            image[0x18..0x1a].copy_from_slice(&track.to_le_bytes());
+            image[0x1a..0x1c].copy_from_slice(&heads.to_le_bytes());
+            let mut d = Drive::default();
+            d.insert(Box::new(crate::block::MemoryBlock::new(image)));
+            d.geometry()
+        };
+        assert_eq!(geometry(2880, 18, 2), Geometry::of(2880));
+        assert_eq!(geometry(2400, 15, 2), Geometry::of(2400));
+        // no format, or one that is smaller than the image: by size
+        assert_eq!(geometry(2880, 17, 2), Geometry::of(720));
+        assert_eq!(geometry(640, 8, 2), Geometry::of(720));
+    }
 
     #[test]
     fn sizes_name_formats() {

@@ -1,11 +1,14 @@
 //! The floppy controller: Intel 82077AA (data sheet 290166) with two drives, at 3F0h.
 
 mod commands;
+#[cfg(test)]
+mod fuzz_tests;
 mod media;
 #[cfg(test)]
 mod tests;
 mod transfer;
 
+use crate::block::SECTOR;
 use crate::dma8237::Dma;
 use crate::state::{StateError, device_state, ensure, frozen};
 use crate::time::{Nanos, earlier};
@@ -32,7 +35,7 @@ const CHANNEL: usize = 2;
 const SECTOR_TIME: Nanos = 60_000;
 /// Time for the head to move, however far.
 const SEEK_TIME: Nanos = 500_000;
-/// Time after the last write at which the medium is flushed.
+/// Time after the first write at which the medium is flushed.
 const FLUSH_TIME: Nanos = 2_000_000_000;
 
 /// What the controller is doing.
@@ -147,7 +150,7 @@ impl Floppy {
 
     /// The drives' types as CMOS register 10h has them: the first in the high half.
     pub fn cmos_types(&self) -> u8 {
-        let kind = |d: &Drive| match d.geometry {
+        let kind = |d: &Drive| match d.geometry() {
             Some(g) => g.drive_type,
             None if d.present => 4,
             None => 0,
@@ -155,11 +158,11 @@ impl Floppy {
         kind(&self.drives[0]) << 4 | kind(&self.drives[1])
     }
 
-    /// Makes what was written durable; an error is the back end's to report.
-    pub fn flush(&mut self) {
+    /// Makes what was written durable.
+    fn flush(&mut self) {
         self.flush_at = None;
         for medium in self.drives.iter_mut().filter_map(|d| d.medium.as_mut()) {
-            // the controller has no way to tell the guest any more
+            // the controller has no way to tell the guest any more; the medium tells whoever flushes it next
             let _ = medium.flush();
         }
     }
@@ -323,14 +326,23 @@ impl Floppy {
     fn check(s: &FloppyStateV1) -> Result<(), StateError> {
         let e = |ok, field| ensure(ok, "floppy", field);
         e(s.phase <= Phase::Result as u8, "phase")?;
-        e(s.command.len() <= 9, "command")?;
-        let executing = (Phase::Seeking as u8..=Phase::Write as u8).contains(&s.phase);
-        e(!executing || s.command.len() == commands::length(s.command.first().copied()), "command")?;
         e(s.results.len() <= 10 && s.senses.len() <= 8, "results")?;
         e((s.phase == Phase::Result as u8) != s.results.is_empty(), "results")?;
-        e(s.buffer.len() <= 512 && usize::from(s.at) <= s.buffer.len(), "buffer")?;
+        let length = commands::length(s.command.first().copied());
+        let first = s.command.first().copied().unwrap_or(0);
+        let complete = match s.phase {
+            p if p == Phase::Command as u8 => s.command.is_empty() || s.command.len() < length,
+            p if p == Phase::Result as u8 => s.command.is_empty(),
+            // a transfer is under way, of a command that has one
+            _ => s.command.len() == length && commands::moves_data(first),
+        };
+        e(complete, "command")?;
+        let format = first & 0x1f == commands::code::FORMAT;
+        let whole = s.buffer.len() == if format { 4 } else { SECTOR } && usize::from(s.at) < s.buffer.len();
         let fifo = s.phase == Phase::Read as u8 || s.phase == Phase::Write as u8;
-        e(!fifo || usize::from(s.at) < s.buffer.len(), "at")?;
+        e(if fifo { whole } else { s.buffer.len() <= SECTOR }, "buffer")?;
+        e(s.phase != Phase::Read as u8 || !commands::writes(first), "phase")?;
+        e(s.phase != Phase::Write as u8 || commands::writes(first), "phase")?;
         e(s.rate < 4 && s.tdr < 4, "rate")?;
         e((s.phase == Phase::Seeking as u8) == s.event.is_some(), "event")
     }

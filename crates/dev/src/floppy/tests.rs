@@ -1,15 +1,15 @@
 use super::*;
 use crate::block::MemoryBlock;
 
-struct Rig {
-    f: Floppy,
-    dma: Dma,
-    mem: Vec<u8>,
-    now: Nanos,
+pub(super) struct Rig {
+    pub(super) f: Floppy,
+    pub(super) dma: Dma,
+    pub(super) mem: Vec<u8>,
+    pub(super) now: Nanos,
 }
 
 /// A 1.44M medium whose sectors begin with their own number, in a controller out of reset.
-fn rig() -> Rig {
+pub(super) fn rig() -> Rig {
     let image: Vec<u8> = (0..2880u32).flat_map(|n| n.to_le_bytes().repeat(128)).collect();
     let mut f = Floppy::new();
     f.insert(0, Box::new(MemoryBlock::new(image)));
@@ -48,7 +48,7 @@ impl Rig {
         out
     }
 
-    fn dma(&mut self, mode: u8, at: u32, len: u16) {
+    pub(super) fn dma(&mut self, mode: u8, at: u32, len: u16) {
         let d = &mut self.dma;
         d.write(0x0c, 0);
         d.write(0x0b, mode | 2);
@@ -145,6 +145,37 @@ fn write_protection_and_format() {
 }
 
 #[test]
+fn steady_writing_is_flushed_all_the_same() {
+    let mut r = rig();
+    let deadlines = [0, 500_000_000].map(|pause| {
+        r.now += pause;
+        r.dma(0x48, 0, 512);
+        r.command(&[0xc5, 0, 0, 0, 1, 2, 18, 27, 0xff]);
+        r.f.flush_at
+    });
+    assert!(deadlines[0].is_some());
+    assert_eq!(deadlines[0], deadlines[1], "the first write's");
+}
+
+/// 82077AA data sheet, FORMAT TRACK: identifiers, as the image cannot hold them, at a rate that it has not.
+#[test]
+fn a_track_of_another_format_is_not_formatted() {
+    let mut r = rig();
+    for id in [[0, 0, 19, 2], [1, 0, 1, 2], [0, 1, 1, 2], [0, 0, 1, 3]] {
+        r.mem[..4].copy_from_slice(&id);
+        r.dma(0x48, 0, 4);
+        assert_eq!(r.command(&[0x4d, 0, 2, 1, 84, 0xf6])[..3], [0x40, 1, 0], "{id:?}");
+    }
+    r.mem[..4].copy_from_slice(&[0, 0, 1, 2]);
+    r.dma(0x48, 0, 4);
+    r.f.write(7, 2, 0);
+    assert_eq!(r.command(&[0x4d, 0, 2, 1, 84, 0xf6])[..3], [0x40, 1, 0]);
+    r.f.write(7, 0, 0);
+    r.dma(0x48, 0, 4);
+    assert_eq!(r.command(&[0x4d, 0, 2, 1, 84, 0xf6])[..3], [0, 0, 0]);
+}
+
+#[test]
 fn the_change_line_falls_with_a_step() {
     let mut r = rig();
     assert_eq!(r.f.read(7, 0), 0x80);
@@ -217,16 +248,7 @@ fn no_sequence_of_accesses_breaks_it() {
         let mut random = crate::testing::Random(seed * 7919 + 1);
         let mut r = rig();
         for _ in 0..2000 {
-            let (offset, value) = (u16::from(random.byte() & 7), random.byte());
-            match random.byte() & 3 {
-                0 => drop(r.f.read(offset, r.now)),
-                1 => r.f.write(offset, value, r.now),
-                2 => r.f.write(5, value, r.now),
-                _ => {
-                    r.now += u64::from(value) * 1000;
-                    r.f.advance(r.now, &mut r.dma, &mut r.mem);
-                }
-            }
+            fuzz_tests::access(&mut r, &mut random);
             let state = r.f.save();
             assert_eq!(r.f.restore(&state), Ok(()), "{state:?}");
         }

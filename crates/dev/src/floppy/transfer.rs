@@ -1,6 +1,6 @@
 //! The execution phase: sectors pass, through DMA or through the FIFO register.
 
-use super::commands::{ABNORMAL, code};
+use super::commands::{self, ABNORMAL, code};
 use super::{CHANNEL, FLUSH_TIME, Floppy, Phase};
 use crate::DmaMemory;
 use crate::block::SECTOR;
@@ -51,7 +51,7 @@ impl Floppy {
     }
 
     fn writes(&self) -> bool {
-        matches!(self.kind(), code::WRITE | code::WRITE_DELETED | code::FORMAT)
+        commands::writes(self.parameter(0))
     }
 
     fn by_fifo(&self) -> bool {
@@ -93,7 +93,7 @@ impl Floppy {
         let unit = usize::from(self.unit());
         let rate = self.rate;
         let drive = self.drives.get(unit).ok_or((st1::MISSING_ADDRESS, 0))?;
-        let g = drive.geometry.filter(|g| g.rate == rate && side < g.heads && drive.track < g.cylinders);
+        let g = drive.geometry().filter(|g| g.rate == rate && side < g.heads && drive.track < g.cylinders);
         let g = g.ok_or((st1::MISSING_ADDRESS | st1::NO_DATA, 0))?;
         let sector = now % REVOLUTION * u64::from(g.sectors) / REVOLUTION;
         self.chrn = [drive.track, side, sector as u8 + 1, 2];
@@ -108,7 +108,7 @@ impl Floppy {
         if implied && drive.medium.is_some() {
             drive.seek(c);
         }
-        let g = drive.geometry.filter(|g| g.rate == rate);
+        let g = drive.geometry().filter(|g| g.rate == rate);
         let g = g.ok_or((st1::MISSING_ADDRESS | st1::NO_DATA, 0))?;
         if drive.track >= g.cylinders || side >= g.heads {
             return Err((st1::MISSING_ADDRESS | st1::NO_DATA, 0));
@@ -190,7 +190,8 @@ impl Floppy {
     fn store(&mut self, unit: usize, at: u64, now: Nanos) -> Result<(), (u8, u8)> {
         let medium = self.drives[unit & 1].medium.as_mut().ok_or((st1::MISSING_ADDRESS, 0))?;
         medium.write(at, &self.buffer).map_err(|_| (st1::DATA_ERROR, st2::DATA_ERROR))?;
-        self.flush_at = Some(now.saturating_add(FLUSH_TIME));
+        // not later for what follows: who writes without a pause would never be flushed
+        self.flush_at.get_or_insert(now.saturating_add(FLUSH_TIME));
         Ok(())
     }
 
@@ -214,7 +215,9 @@ impl Floppy {
         let upper = self.chrn[1] & 1 != 0;
         if both {
             self.chrn[1] ^= 1;
-            self.command[1] ^= 4;
+            if let Some(selects) = self.command.get_mut(1) {
+                *selects ^= 4;
+            }
             self.st[0] ^= 4;
         }
         if both && !upper {
@@ -263,7 +266,9 @@ impl Floppy {
     /// One sector of FORMAT TRACK: four bytes name it, and it is filled.
     fn format(&mut self, now: Nanos, dma: &mut Dma, mem: &mut dyn DmaMemory) -> Result<Passed, (u8, u8)> {
         let unit = usize::from(self.unit());
-        let drive = self.drives.get(unit).filter(|d| d.medium.is_some() && d.geometry.is_some());
+        let rate = self.rate;
+        // tracks of another density are no tracks of this image
+        let drive = self.drives.get(unit).filter(|d| d.geometry().is_some_and(|g| g.rate == rate));
         let track = drive.ok_or((st1::MISSING_ADDRESS, 0))?.track;
         self.check_writable(unit)?;
         if self.left == 0 {
@@ -283,17 +288,16 @@ impl Floppy {
         Ok(if self.left == 0 || p.terminal_count { Passed::Over } else { Passed::More })
     }
 
-    /// Fills the sector that an identifier names; an image has room for those of its format only.
+    /// Fills the sector that an identifier names. An image has room for those of its format only: others fail as on
+    /// a medium that takes no address mark.
     fn format_sector(&mut self, unit: usize, track: u8, id: [u8; 4], now: Nanos) -> Result<(), (u8, u8)> {
         self.left = self.left.saturating_sub(1);
         self.chrn = id;
         let side = self.side();
-        let place = self.drives[unit & 1].geometry.and_then(|g| g.sector(track, side, id[2]));
-        if let Some(at) = place.filter(|_| id[3] == 2) {
-            self.buffer = vec![self.parameter(5); SECTOR];
-            self.store(unit, at, now)?;
-        }
-        Ok(())
+        let place = self.drives[unit & 1].geometry().and_then(|g| g.sector(track, side, id[2]));
+        let at = place.filter(|_| id[0] == track && id[1] == side && id[3] == 2);
+        self.buffer = vec![self.parameter(5); SECTOR];
+        self.store(unit, at.ok_or((st1::MISSING_ADDRESS, 0))?, now)
     }
 
     /// A byte went through the FIFO register.

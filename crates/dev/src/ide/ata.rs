@@ -1,7 +1,7 @@
 //! The commands of a hard disk (ATA/ATAPI-6, chapter 8).
 
 use super::drive::{Drive, MOST_MULTIPLE, error, status};
-use super::{BLOCK_TIME, CHUNK, Channel, Work};
+use super::{BLOCK_TIME, CHUNK, Channel, Work, slot};
 use crate::block::SECTOR;
 use crate::time::Nanos;
 use crate::{BlockError, DmaMemory};
@@ -58,6 +58,10 @@ impl Channel {
             0xe5 | 0x98 => return self.check_power(),
             _ => return self.fail(error::ABORT),
         };
+        // the caches are written before the spindle stops (ATA/ATAPI-6, SLEEP and STANDBY)
+        if power == 0 && !self.flushed(error::ABORT) {
+            return;
+        }
         if let Some(d) = self.drive_mut() {
             d.power = power;
         }
@@ -88,7 +92,7 @@ impl Channel {
 
     /// The sector that the registers name.
     fn address(&self, form: Form) -> Option<u64> {
-        let (d, device) = (self.drive()?, self.device);
+        let (d, device) = (self.drive()?, self.target);
         let r = &d.regs;
         if form == Form::Ext {
             let bytes = [r.low[0], r.mid[0], r.high[0], r.low[1], r.mid[1], r.high[1], 0, 0];
@@ -106,7 +110,7 @@ impl Channel {
 
     /// Puts a sector's address where the command's was.
     fn show_address(&mut self, sector: u64) {
-        let (ext, lba) = (matches!(self.command, 0x24..=0x29 | 0x34..=0x39 | 0x42), self.device & 0x40 != 0);
+        let (ext, lba) = (matches!(self.command, 0x24..=0x29 | 0x34..=0x39 | 0x42), self.target & 0x40 != 0);
         let b = sector.to_le_bytes();
         let Some(d) = self.drive_mut() else { return };
         if ext {
@@ -123,7 +127,15 @@ impl Channel {
             (d.regs.mid[0], d.regs.high[0]) = (cylinder[0], cylinder[1]);
             head = (sector / track % heads) as u8;
         }
-        self.device = self.device & 0xf0 | head;
+        self.show_head(head);
+    }
+
+    /// The device register is both drives', and shows the head of the one that is selected.
+    fn show_head(&mut self, head: u8) {
+        self.target = self.target & 0xf0 | head;
+        if slot(self.target) == slot(self.device) {
+            self.device = self.device & 0xf0 | head;
+        }
     }
 
     fn start(&mut self, form: Form, block: u32) -> bool {
@@ -176,17 +188,23 @@ impl Channel {
         }
     }
 
-    /// Reads up to `most` sectors into the buffer; `false` if the command failed.
-    fn load(&mut self, most: u32) -> bool {
-        let n = most.min(self.left);
-        let mut buffer = vec![0; n as usize * SECTOR];
-        let (sector, at) = (self.sector, 0);
-        let read = self.drive_mut().map_or(Err(BlockError::Range), |d| d.read(sector, &mut buffer));
-        if let Err(e) = read {
+    /// Reads up to `most` sectors into the buffer, or as many as come before a bad one, unless they go together;
+    /// `false` if the command failed.
+    fn load(&mut self, most: u32, together: bool) -> bool {
+        let mut buffer = vec![0; most.min(self.left) as usize * SECTOR];
+        let sector = self.sector;
+        let none = (0, Err(BlockError::Range));
+        let (good, read) = self.drive_mut().map_or(none, |d| d.read_good(sector, SECTOR, &mut buffer));
+        let n = (good / SECTOR) as u32;
+        if let Err(e) = read
+            && (together || n == 0)
+        {
+            self.sector += u64::from(n);
             self.medium_error(&e);
             return false;
         }
-        (self.buffer, self.at) = (buffer, at);
+        buffer.truncate(good);
+        (self.buffer, self.at) = (buffer, 0);
         self.sector += u64::from(n);
         self.left -= n;
         true
@@ -194,7 +212,7 @@ impl Channel {
 
     /// The next block of a read by PIO.
     pub(super) fn load_block(&mut self) {
-        if self.load(self.block) {
+        if self.load(self.block, true) {
             self.show_address(self.sector - 1);
             self.offer(self.buffer.len());
             self.raise();
@@ -241,7 +259,7 @@ impl Channel {
             if self.left == 0 {
                 return self.complete();
             }
-            if !self.load((CHUNK / SECTOR) as u32) {
+            if !self.load((CHUNK / SECTOR) as u32, false) {
                 return;
             }
             self.stop = self.buffer.len() as u32;
@@ -265,9 +283,18 @@ impl Channel {
         }
         let moved = self.bus_master.transfer(&mut self.buffer[self.at as usize..], false, mem);
         self.at += moved as u32;
-        if self.at as usize == self.buffer.len() && self.store() {
-            (self.at, self.stop) = (0, 0);
-            self.wait(Work::DmaWrite, BLOCK_TIME, now);
+        let whole = self.at as usize / SECTOR * SECTOR;
+        let rest = self.buffer.split_off(whole);
+        if whole == 0 {
+            self.buffer = rest;
+        } else if self.store() {
+            self.at -= whole as u32;
+            self.buffer = rest;
+            self.stop = self.buffer.len() as u32;
+            // a table that has ended within the transfer leaves the drive waiting for the next one
+            if self.buffer.is_empty() {
+                self.wait(Work::DmaWrite, BLOCK_TIME, now);
+            }
         }
     }
 
@@ -288,7 +315,7 @@ impl Channel {
 
     /// INITIALIZE DEVICE PARAMETERS (ATA-5, 8.16): sectors a track, and the last head.
     fn set_translation(&mut self) {
-        let heads = (self.device & 15) + 1;
+        let heads = (self.target & 15) + 1;
         match self.drive_mut() {
             Some(d) if d.regs.count[0] != 0 => {
                 (d.heads, d.track) = (heads, d.regs.count[0]);
@@ -318,13 +345,14 @@ impl Channel {
     }
 
     pub(super) fn set_features(&mut self) {
+        let Some(feature) = self.drive().map(|d| d.regs.feature[0]) else { return };
+        if feature == 0x82 && !self.flushed(error::ABORT) {
+            return;
+        }
         let Some(d) = self.drive_mut() else { return };
-        match (d.regs.feature[0], d.regs.count[0]) {
+        match (feature, d.regs.count[0]) {
             (0x02, _) => d.write_cache = true,
-            (0x82, _) => {
-                d.write_cache = false;
-                let _ = d.flush();
-            }
+            (0x82, _) => d.write_cache = false,
             (0x03, mode @ (0x00..=0x01 | 0x08..=0x0c | 0x20..=0x22 | 0x40..=0x45)) => d.mode = mode,
             (0x55 | 0xaa | 0x66 | 0xcc | 0x05 | 0x85, _) => {}
             _ => return self.fail(error::ABORT),
@@ -333,14 +361,19 @@ impl Channel {
     }
 
     fn flush_cache(&mut self) {
-        match self.drive_mut().map_or(Ok(()), Drive::flush) {
-            Ok(()) => self.complete(),
-            Err(_) => {
-                self.fail(error::UNCORRECTABLE);
-                let bad = self.status() | status::DF;
-                self.set_status(bad);
-            }
+        if self.flushed(error::UNCORRECTABLE) {
+            self.complete();
         }
+    }
+
+    /// Makes what was written durable; `false` if the command failed for that, with `bits` and a device fault.
+    fn flushed(&mut self, bits: u8) -> bool {
+        let done = self.drive_mut().map_or(Ok(()), Drive::flush).is_ok();
+        if !done {
+            self.fail(bits);
+            self.set_status(status::DRDY | status::DF | status::DSC | status::ERR);
+        }
+        done
     }
 
     fn native_max(&mut self, form: Form) {
@@ -351,7 +384,7 @@ impl Channel {
             (d.regs.low, d.regs.mid, d.regs.high) = ([b[0], b[3]], [b[1], b[4]], [b[2], b[5]]);
         }
         if form == Form::Short {
-            self.device = self.device & 0xf0 | b[3] & 15;
+            self.show_head(b[3] & 15);
         }
         self.complete();
     }

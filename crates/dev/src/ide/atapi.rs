@@ -2,6 +2,7 @@
 
 use super::drive::{error, status};
 use super::packets::{self, Reply};
+use super::raw_sector::mode_1;
 use super::{BLOCK_TIME, CHUNK, Channel, Work};
 use crate::DmaMemory;
 use crate::time::Nanos;
@@ -34,7 +35,7 @@ impl Channel {
             // IDENTIFY DEVICE and READ SECTORS are answered with the signature
             0xec | 0x20 => {
                 if let Some(d) = self.drive_mut() {
-                    d.reset();
+                    d.show_signature();
                 }
                 self.fail(error::ABORT);
             }
@@ -63,6 +64,7 @@ impl Channel {
             0 => 0xfffe,
             n => n,
         };
+        (self.sector, self.left) = (0, 0);
         (self.buffer, self.at, self.work) = (vec![0; 12], 0, Work::TakePacket as u8);
         self.reason(PACKET);
         self.offer(12);
@@ -90,6 +92,10 @@ impl Channel {
                 self.start_data(by_dma, now);
             }
             Reply::Parameters(0) => self.end_packet(),
+            Reply::Parameters(n) if by_dma => {
+                self.buffer = vec![0; n.into()];
+                self.start_dma_data(Work::DmaParameters, FROM_HOST, now);
+            }
             Reply::Parameters(n) => self.want_parameters(n),
         }
     }
@@ -99,12 +105,25 @@ impl Channel {
             self.work = Work::GivePacket as u8;
             return self.give_packet();
         }
+        self.start_dma_data(Work::DmaPacket, TO_HOST, now);
+    }
+
+    fn start_dma_data(&mut self, work: Work, reason: u8, now: Nanos) {
         self.stop = self.buffer.len() as u32;
-        self.work = Work::DmaPacket as u8;
-        self.reason(TO_HOST);
+        self.work = work as u8;
+        self.reason(reason);
         self.set_status(status::DRDY | status::DRQ);
         if self.bus_master.is_running() {
-            self.wait(Work::DmaPacket, BLOCK_TIME, now);
+            self.wait(work, BLOCK_TIME, now);
+        }
+    }
+
+    /// A packet's parameters by DMA.
+    pub(super) fn dma_parameters(&mut self, mem: &mut dyn DmaMemory) {
+        let at = self.at as usize;
+        self.at += self.bus_master.transfer(&mut self.buffer[at..], false, mem) as u32;
+        if self.at as usize == self.buffer.len() {
+            self.end_packet();
         }
     }
 
@@ -121,14 +140,22 @@ impl Channel {
 
     /// Reads the next sectors of the disc into the buffer; `false` if the packet failed.
     fn load_disc(&mut self) -> bool {
-        let n = (self.left as usize).min(CHUNK / CD_SECTOR);
+        let part = packets::part(&self.packet).unwrap_or(0..0);
+        let n = (self.left as usize).min(CHUNK / part.len().max(CD_SECTOR));
         let (first, mut buffer) = (self.sector, vec![0; n * CD_SECTOR]);
         let Some(d) = self.drive_mut() else { return false };
-        if d.read(first * PER_SECTOR, &mut buffer).is_err() {
+        let (good, read) = d.read_good(first * PER_SECTOR, CD_SECTOR, &mut buffer);
+        buffer.truncate(good);
+        let n = good / CD_SECTOR;
+        if read.is_err() && n == 0 {
             // an unrecovered read error
             d.sense = [3, 0x11, 0];
             self.end_packet();
             return false;
+        }
+        if part.len() != CD_SECTOR {
+            let whole = (first as u32..).zip(buffer.as_chunks::<CD_SECTOR>().0);
+            buffer = whole.flat_map(|(n, user)| mode_1(n, user)[part.clone()].to_vec()).collect();
         }
         self.sector += n as u64;
         self.left -= n as u32;

@@ -1,7 +1,7 @@
 //! The bus master of a channel (Intel 82371SB data sheet 290550, 2.7; SFF-8038i).
 
 use crate::DmaMemory;
-use crate::state::frozen;
+use crate::state::{StateError, ensure, frozen};
 
 /// Command: run.
 const START: u8 = 0x01;
@@ -34,6 +34,14 @@ frozen! {
 }
 
 impl BusMaster {
+    /// Whether a bus master can hold such a state.
+    pub(super) fn check(s: &BusMasterStateV1) -> Result<(), StateError> {
+        ensure(s.command & !(START | TO_MEMORY) == 0, "ide", "command")?;
+        ensure(s.status & !(ACTIVE | ERROR | INTERRUPT | CAPABLE) == 0, "ide", "status")?;
+        ensure(s.table & 3 == 0 && s.next & 3 == 0, "ide", "table")?;
+        ensure(s.left <= 0x1_0000, "ide", "left")
+    }
+
     /// Reads the byte at `offset` (0-7).
     pub(super) fn read(&self, offset: u16) -> u8 {
         match offset {

@@ -1,5 +1,7 @@
 //! A drive on an IDE cable: its registers, its medium, and what IDENTIFY says of it.
 
+use super::geometry::{self, Geometry, Translation};
+use crate::block::SECTOR;
 use crate::state::frozen;
 use crate::{Block, BlockError};
 
@@ -19,9 +21,6 @@ pub(super) mod error {
     pub(crate) const ABORT: u8 = 0x04;
 }
 
-/// Heads and sectors a track of the default translation.
-const HEADS: u8 = 16;
-const TRACK: u8 = 63;
 /// Sectors that READ and WRITE MULTIPLE move at most between two interrupts.
 pub(super) const MOST_MULTIPLE: u8 = 16;
 
@@ -62,6 +61,11 @@ pub struct Drive {
     pub(super) capacity: u64,
     pub(super) identity: Identity,
     pub(super) regs: Registers,
+    /// How the BIOS is to see it.
+    translation: Translation,
+    /// The translation after power-on.
+    pub(super) own_heads: u8,
+    pub(super) own_track: u8,
     /// The translation in use.
     pub(super) heads: u8,
     pub(super) track: u8,
@@ -75,6 +79,8 @@ pub struct Drive {
     /// The disc was changed, and nobody has been told.
     pub(super) attention: bool,
     pub(super) prevented: bool,
+    /// The tray is out: nobody reaches the disc in it.
+    pub(super) open: bool,
     /// What GET EVENT STATUS NOTIFICATION has to tell.
     pub(super) media_event: u8,
 }
@@ -82,8 +88,9 @@ pub struct Drive {
 frozen! {
     /// A drive, version 1; its medium and its name are the board's.
     DriveStateV1 of Drive {
-        cdrom: bool, capacity: u64, regs: RegistersStateV1, heads: u8, track: u8, multiple: u8, mode: u8,
-        write_cache: bool, power: u8, sense: [u8; 3], attention: bool, prevented: bool, media_event: u8,
+        cdrom: bool, capacity: u64, regs: RegistersStateV1, own_heads: u8, own_track: u8, heads: u8, track: u8,
+        multiple: u8, mode: u8, write_cache: bool, power: u8, sense: [u8; 3], attention: bool, prevented: bool,
+        open: bool, media_event: u8,
     }
 }
 
@@ -94,25 +101,37 @@ impl std::fmt::Debug for Drive {
 }
 
 impl Drive {
-    /// A hard disk.
-    pub fn disk(medium: Box<dyn Block>, identity: Identity) -> Drive {
-        Drive::new(false, Some(medium), identity)
+    /// A hard disk, with the geometry that its partition table was made for.
+    pub fn disk(mut medium: Box<dyn Block>, identity: Identity) -> Drive {
+        let g = Geometry::of(medium.as_mut());
+        Drive::new(false, Some(medium), identity, &g)
     }
 
     /// A CD-ROM drive, with a disc or without.
     pub fn cdrom(medium: Option<Box<dyn Block>>, identity: Identity) -> Drive {
-        Drive::new(true, medium, identity)
+        let none = Geometry { cylinders: 1, heads: 1, sectors: 1, translation: Translation::None };
+        Drive::new(true, medium, identity, &none)
     }
 
-    fn new(cdrom: bool, medium: Option<Box<dyn Block>>, identity: Identity) -> Drive {
+    /// The same drive with the same medium after power-on.
+    #[must_use]
+    pub fn renewed(self) -> Drive {
+        let (g, open) = (self.geometry(), self.open);
+        Drive { open, ..Drive::new(self.cdrom, self.medium, self.identity, &g) }
+    }
+
+    fn new(cdrom: bool, medium: Option<Box<dyn Block>>, identity: Identity, g: &Geometry) -> Drive {
         let mut d = Drive {
             cdrom,
             capacity: medium.as_ref().map_or(0, |m| m.sectors()),
             medium,
             identity,
             regs: Registers::default(),
-            heads: HEADS,
-            track: TRACK,
+            translation: g.translation,
+            own_heads: g.heads,
+            own_track: g.sectors,
+            heads: g.heads,
+            track: g.sectors,
             multiple: 0,
             mode: 0x42,
             write_cache: true,
@@ -120,29 +139,22 @@ impl Drive {
             sense: [0; 3],
             attention: false,
             prevented: false,
+            open: false,
             media_event: 0,
         };
         d.reset();
         d
     }
 
-    /// What it is called.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// Whether it is a CD-ROM drive.
-    pub fn is_cdrom(&self) -> bool {
-        self.cdrom
-    }
-
-    /// Takes the medium out.
-    pub fn into_medium(self) -> Option<Box<dyn Block>> {
-        self.medium
-    }
-
-    /// RESET: the signature that tells the kind of drive (ATA/ATAPI-6, 9.12).
+    /// RESET; nothing keeps the tray shut after it (MMC-3, PREVENT ALLOW MEDIUM REMOVAL).
     pub(super) fn reset(&mut self) {
+        self.show_signature();
+        (self.multiple, self.power) = (0, 0xff);
+        (self.prevented, self.sense) = (false, [0; 3]);
+    }
+
+    /// The signature that tells the kind of drive (ATA/ATAPI-6, 9.12).
+    pub(super) fn show_signature(&mut self) {
         let (mid, high) = if self.cdrom { (0x14, 0xeb) } else { (0, 0) };
         self.regs = Registers {
             count: [1, 0],
@@ -153,14 +165,30 @@ impl Drive {
             status: if self.cdrom { 0 } else { status::DRDY | status::DSC },
             ..Registers::default()
         };
-        (self.multiple, self.power) = (0, 0xff);
     }
 
     /// A disc goes into a CD-ROM drive.
     pub(super) fn insert(&mut self, medium: Box<dyn Block>) {
         self.capacity = medium.sectors();
         self.medium = Some(medium);
-        (self.attention, self.media_event) = (true, 2);
+        (self.open, self.attention, self.media_event) = (false, true, 2);
+    }
+
+    /// There is a disc, and the tray is in.
+    pub(super) fn has_disc(&self) -> bool {
+        self.medium.is_some() && !self.open
+    }
+
+    pub(super) fn open_tray(&mut self) {
+        if !self.open {
+            (self.open, self.media_event) = (true, 3);
+        }
+    }
+
+    pub(super) fn close_tray(&mut self) {
+        if std::mem::take(&mut self.open) && self.medium.is_some() {
+            (self.attention, self.media_event) = (true, 2);
+        }
     }
 
     pub(super) fn eject(&mut self) -> Option<Box<dyn Block>> {
@@ -168,18 +196,42 @@ impl Drive {
         self.medium.take()
     }
 
-    /// Cylinders under the default translation (ATA/ATAPI-6, 6.2.1): at most 16,383.
-    fn cylinders(&self, heads: u8, track: u8) -> u16 {
-        let a_cylinder = (u64::from(heads) * u64::from(track)).max(1);
-        u16::try_from((self.capacity / a_cylinder).min(16_383)).unwrap_or(16_383)
+    /// The geometry after power-on.
+    pub(super) fn geometry(&self) -> Geometry {
+        let (heads, sectors) = (self.own_heads, self.own_track);
+        let cylinders = geometry::cylinders(self.capacity, heads, sectors);
+        Geometry { cylinders, heads, sectors, translation: self.translation }
     }
 
-    pub(super) fn read(&mut self, sector: u64, out: &mut [u8]) -> Result<(), BlockError> {
+    /// Reads sectors, or as many as come before one that cannot be read: their bytes, and what happened then. `unit`:
+    /// bytes of a sector as the host counts them.
+    pub(super) fn read_good(
+        &mut self,
+        sector: u64,
+        unit: usize,
+        out: &mut [u8],
+    ) -> (usize, Result<(), BlockError>) {
+        if self.read(sector, out).is_ok() {
+            return (out.len(), Ok(()));
+        }
+        let mut good = 0;
+        for part in out.chunks_mut(unit) {
+            if let Err(e) = self.read(sector + (good / SECTOR) as u64, part) {
+                return (good, Err(e));
+            }
+            good += part.len();
+        }
+        (good, Ok(()))
+    }
+
+    fn read(&mut self, sector: u64, out: &mut [u8]) -> Result<(), BlockError> {
+        self.power = 0xff;
         self.medium.as_mut().map_or(Err(BlockError::Range), |m| m.read(sector, out))
     }
 
     pub(super) fn write(&mut self, sector: u64, bytes: &[u8]) -> Result<(), BlockError> {
         let through = !self.write_cache;
+        self.power = 0xff;
         let medium = self.medium.as_mut().ok_or(BlockError::Range)?;
         medium.write(sector, bytes)?;
         if through { medium.flush() } else { Ok(()) }
@@ -217,29 +269,30 @@ impl Drive {
 
     fn identify_packet(&self, w: &mut [u16; 256]) {
         w[0] = 0x8580; // CD-ROM, removable, 12-byte packets, DRQ within 50 us
-        w[82] = 0x0010; // PACKET
+        w[82] = 0x0218; // DEVICE RESET, PACKET, power management
         w[83] = 0x4000;
         w[84] = 0x4000;
-        w[85] = 0x0010;
+        w[85] = 0x0218;
         w[87] = 0x4000;
     }
 
     fn identify_disk(&self, w: &mut [u16; 256]) {
         let lba28 = self.capacity.min(0x0fff_ffff) as u32;
         w[0] = 0x0040;
-        (w[1], w[3], w[6]) = (self.cylinders(HEADS, TRACK), HEADS.into(), TRACK.into());
+        let g = self.geometry();
+        (w[1], w[3], w[6]) = (g.cylinders, g.heads.into(), g.sectors.into());
         w[47] = 0x8000 | u16::from(MOST_MULTIPLE);
-        let now = self.cylinders(self.heads, self.track);
+        let now = geometry::cylinders(self.capacity, self.heads, self.track);
         let current = (u32::from(now) * u32::from(self.heads) * u32::from(self.track)).to_le_bytes();
         (w[54], w[55], w[56]) = (now, self.heads.into(), self.track.into());
         w[57] = u16::from_le_bytes([current[0], current[1]]);
         w[58] = u16::from_le_bytes([current[2], current[3]]);
         w[59] = if self.multiple > 0 { 0x100 | u16::from(self.multiple) } else { 0 };
         (w[60], w[61]) = (lba28 as u16, (lba28 >> 16) as u16);
-        w[82] = 0x4020; // NOP, write cache
+        w[82] = 0x4028; // NOP, write cache, power management
         w[83] = 0x7400; // FLUSH CACHE, FLUSH CACHE EXT, 48-bit addresses
         w[84] = 0x4000;
-        w[85] = 0x4000 | u16::from(self.write_cache) << 5;
+        w[85] = 0x4008 | u16::from(self.write_cache) << 5;
         w[86] = 0x3400;
         w[87] = 0x4000;
         w[93] = 0x600b; // hardware reset result, 80-conductor cable

@@ -4,18 +4,26 @@
 mod ata;
 mod atapi;
 mod bus_master;
+#[cfg(test)]
+mod cd_tests;
+mod check;
 mod drive;
+#[cfg(test)]
+mod fuzz_tests;
+mod geometry;
 mod packets;
+mod raw_sector;
 #[cfg(test)]
 mod tests;
 
-use crate::state::{StateError, device_state, ensure, frozen};
+use crate::state::{StateError, device_state, frozen};
 use crate::time::{Nanos, earlier};
 use crate::{Block, DmaMemory};
 use bus_master::{BusMaster, BusMasterStateV1};
 use drive::{DriveStateV1, Registers, status};
 
 pub use drive::{Drive, Identity};
+pub use geometry::{Geometry, Translation};
 
 /// Device control: no interrupts.
 const NIEN: u8 = 0x02;
@@ -29,6 +37,21 @@ const COMMAND_TIME: Nanos = 20_000;
 const BLOCK_TIME: Nanos = 4_000;
 /// Bytes that one step of DMA moves at most.
 const CHUNK: usize = 64 << 10;
+
+/// Time until a channel that waits for the bus looks again.
+const MASTER_TIME: Nanos = 1_000_000;
+/// What a channel without drives reads as.
+const EMPTY: u8 = 0x7f;
+
+/// What is reached by a function that may not be master of the bus.
+struct NoMemory;
+
+impl DmaMemory for NoMemory {
+    fn read(&self, _: u32, out: &mut [u8]) {
+        out.fill(0xff);
+    }
+    fn write(&mut self, _: u32, _: &[u8]) {}
+}
 
 /// What a channel does when its time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +81,8 @@ enum Work {
     DmaPacket = 10,
     /// The reset is over.
     Reset = 11,
+    /// A packet's parameters by DMA.
+    DmaParameters = 12,
 }
 
 /// A cable with two drives.
@@ -66,6 +91,9 @@ struct Channel {
     drives: [Option<Drive>; 2],
     bus_master: BusMaster,
     device: u8,
+    /// The device register as the running command found it, or the last one: whose command it is, and where its
+    /// address ends. The host may select the other drive meanwhile.
+    target: u8,
     control: u8,
     command: u8,
     irq: bool,
@@ -86,9 +114,9 @@ struct Channel {
 frozen! {
     /// A channel, version 1.
     ChannelStateV1 of Channel {
-        drives: [Option<DriveStateV1>; 2], bus_master: BusMasterStateV1, device: u8, control: u8, command: u8,
-        irq: bool, work: u8, event: Option<u64>, buffer: Vec<u8>, at: u32, stop: u32, sector: u64, left: u32,
-        block: u32, packet: [u8; 12],
+        drives: [Option<DriveStateV1>; 2], bus_master: BusMasterStateV1, device: u8, target: u8, control: u8,
+        command: u8, irq: bool, work: u8, event: Option<u64>, buffer: Vec<u8>, at: u32, stop: u32, sector: u64,
+        left: u32, block: u32, packet: [u8; 12],
     }
 }
 
@@ -169,9 +197,9 @@ impl Ide {
         self.channels[channel & 1].drives[slot & 1].as_ref().map(|d| (d.cdrom, d.capacity))
     }
 
-    /// Makes everything written durable; errors are the back ends' to report.
-    pub fn flush(&mut self) {
-        self.media().for_each(|(_, _, m)| drop(m.flush()));
+    /// The geometry of a hard disk; `None` if there is none in that place.
+    pub fn geometry(&self, channel: usize, slot: usize) -> Option<Geometry> {
+        self.channels[channel & 1].drives[slot & 1].as_ref().filter(|d| !d.cdrom).map(Drive::geometry)
     }
 
     /// The interrupt line of a channel: IRQ 14 or 15.
@@ -185,12 +213,18 @@ impl Ide {
         earlier(self.channels[0].event, self.channels[1].event)
     }
 
-    /// Brings the drives to `now`.
-    pub fn advance(&mut self, now: Nanos, mem: &mut dyn DmaMemory) {
+    /// Brings the drives to `now`. Without `mem` the function may not be master of the bus (PCI command register, bit
+    /// 2), and a transfer waits until it may.
+    pub fn advance(&mut self, now: Nanos, mut mem: Option<&mut dyn DmaMemory>) {
         for c in &mut self.channels {
-            if c.event.is_some_and(|t| t <= now) {
-                c.event = None;
-                c.step(now, mem);
+            if c.event.is_none_or(|t| t > now) {
+                continue;
+            }
+            c.event = None;
+            match &mut mem {
+                Some(mem) => c.step(now, *mem),
+                None if c.by_dma() => c.event = Some(now.saturating_add(MASTER_TIME)),
+                None => c.step(now, &mut NoMemory),
             }
         }
     }
@@ -241,51 +275,54 @@ impl Ide {
     }
 
     fn check(s: &IdeStateV1) -> Result<(), StateError> {
-        for c in &s.channels {
-            ensure(c.work <= Work::Reset as u8, "ide", "work")?;
-            ensure(c.buffer.len() <= CHUNK, "ide", "buffer")?;
-            ensure(c.at <= c.stop && c.stop as usize <= c.buffer.len(), "ide", "at")?;
-            ensure(c.block <= 0xfffe && c.left <= 0x1_0000 * 4, "ide", "left")?;
-            let multiples = c.drives.iter().flatten().all(|d| d.multiple <= drive::MOST_MULTIPLE);
-            ensure(multiples, "ide", "multiple")?;
-            let geometry = c.drives.iter().flatten().all(|d| d.heads > 0 && d.heads <= 16 && d.track > 0);
-            ensure(geometry, "ide", "heads")?;
-        }
-        Ok(())
+        check::possible(s)
     }
 
     fn fits(&self, s: &IdeStateV1) -> Result<(), StateError> {
-        let place = |d: &Option<Drive>| d.as_ref().map(|d| (d.cdrom, d.capacity));
-        let saved = |d: &Option<DriveStateV1>| d.as_ref().map(|d| (d.cdrom, d.capacity));
-        let same =
-            self.channels.iter().zip(&s.channels).all(|(live, frozen)| {
-                live.drives.iter().zip(&frozen.drives).all(|(a, b)| place(a) == saved(b))
-            });
-        ensure(same, "ide", "drives")
+        check::fits(self, s)
     }
 }
 
-impl Channel {
-    /// The slot that the device register selects.
-    fn slot(&self) -> usize {
-        usize::from(self.device >> 4 & 1)
-    }
+/// The slot that a value of the device register selects.
+fn slot(device: u8) -> usize {
+    usize::from(device >> 4 & 1)
+}
 
+impl Channel {
+    /// The drive whose command is running.
     fn drive(&self) -> Option<&Drive> {
-        self.drives[self.slot()].as_ref()
+        self.drives[slot(self.target)].as_ref()
     }
 
     fn drive_mut(&mut self) -> Option<&mut Drive> {
-        let slot = self.slot();
-        self.drives[slot].as_mut()
+        self.drives[slot(self.target)].as_mut()
     }
 
+    /// The drive that the device register selects.
+    fn selected(&self) -> Option<&Drive> {
+        self.drives[slot(self.device)].as_ref()
+    }
+
+    /// Nothing drives the cable; the pull-down shows in bit 7 (ATA/ATAPI-6, DD7).
+    fn is_empty(&self) -> bool {
+        self.drives.iter().all(Option::is_none)
+    }
+
+    /// What the host sees. With one drive, that one answers 0 for the other (ATA/ATAPI-6, 9.16).
     fn status(&self) -> u8 {
-        self.drive().map_or(0, |d| d.regs.status)
+        if self.is_empty() { EMPTY } else { self.selected().map_or(0, |d| d.regs.status) }
+    }
+
+    /// The host sees the drive whose command is running, and that wants to move data.
+    fn moves_data(&self) -> bool {
+        let wants = self.selected().is_some_and(|d| d.regs.status & status::DRQ != 0);
+        wants && slot(self.device) == slot(self.target)
     }
 
     fn by_dma(&self) -> bool {
-        [Work::DmaRead, Work::DmaWrite, Work::DmaPacket].iter().any(|&w| w as u8 == self.work)
+        [Work::DmaRead, Work::DmaWrite, Work::DmaPacket, Work::DmaParameters]
+            .iter()
+            .any(|&w| w as u8 == self.work)
     }
 
     fn raise(&mut self) {
@@ -294,9 +331,8 @@ impl Channel {
     }
 
     fn read(&mut self, offset: u16) -> u8 {
-        if self.drives.iter().all(Option::is_none) {
-            // nothing drives the cable; the pull-down shows in bit 7
-            return 0x7f;
+        if self.is_empty() {
+            return EMPTY;
         }
         if offset == 7 {
             self.irq = false;
@@ -305,7 +341,7 @@ impl Channel {
             return self.device | 0xa0;
         }
         let older = usize::from(self.control & HOB != 0);
-        let Some(d) = self.drive() else { return 0 };
+        let Some(d) = self.selected() else { return 0 };
         let r = &d.regs;
         match offset {
             1 => r.error,
@@ -345,20 +381,41 @@ impl Channel {
     fn write_command(&mut self, value: u8, now: Nanos) {
         const DEVICE_RESET: u8 = 0x08;
         const DIAGNOSTIC: u8 = 0x90;
-        self.irq = false;
-        if value == DIAGNOSTIC {
-            return self.start_reset(now);
-        }
-        let Some(d) = self.drive_mut() else { return };
-        if d.regs.status & status::BSY != 0 && !(value == DEVICE_RESET && d.cdrom) {
+        if self.control & SRST != 0 {
             return;
         }
-        d.regs.status = status::BSY;
-        d.regs.error = 0;
-        self.command = value;
+        self.irq = false;
+        if value == DIAGNOSTIC {
+            self.start_reset(now);
+            self.command = value;
+            return;
+        }
+        let Some(cdrom) = self.selected().map(|d| d.cdrom) else { return };
+        let resets = value == DEVICE_RESET && cdrom && self.work != Work::Reset as u8;
+        if !resets && !self.give_way() {
+            return;
+        }
+        if resets && slot(self.device) != slot(self.target) {
+            // the other drive's command goes on
+            return self.drives[slot(self.device)].as_mut().map_or((), Drive::reset);
+        }
+        (self.command, self.target) = (value, self.device);
+        if let Some(d) = self.drive_mut() {
+            (d.regs.status, d.regs.error) = (status::BSY, 0);
+        }
         self.buffer.clear();
         (self.at, self.stop) = (0, 0);
         self.wait(Work::Command, COMMAND_TIME, now);
+    }
+
+    /// Room for a new command: none while a drive is busy, but data that nobody takes are dropped.
+    fn give_way(&mut self) -> bool {
+        let Some(d) = self.drives[slot(self.target)].as_mut() else { return self.work != Work::Reset as u8 };
+        if d.regs.status & status::BSY != 0 || self.work == Work::Reset as u8 {
+            return false;
+        }
+        d.regs.status &= !status::DRQ;
+        true
     }
 
     /// What comes next, and when.
@@ -369,6 +426,9 @@ impl Channel {
 
     fn write_control(&mut self, value: u8, now: Nanos) {
         let before = std::mem::replace(&mut self.control, value & (NIEN | SRST | HOB));
+        if value & SRST != 0 {
+            self.command = 0;
+        }
         match (before & SRST != 0, value & SRST != 0) {
             (false, true) => {
                 self.stop_all();
@@ -399,7 +459,7 @@ impl Channel {
     fn finish_reset(&mut self) {
         let diagnostic = self.command == 0x90;
         self.drives.iter_mut().flatten().for_each(Drive::reset);
-        self.device = 0;
+        (self.device, self.target) = (0, 0);
         self.work = Work::None as u8;
         if diagnostic {
             self.command = 0;
@@ -419,6 +479,7 @@ impl Channel {
             w if w == Work::DmaRead as u8 => self.dma_read(now, mem),
             w if w == Work::DmaWrite as u8 => self.dma_write(now, mem),
             w if w == Work::DmaPacket as u8 => self.dma_packet(now, mem),
+            w if w == Work::DmaParameters as u8 => self.dma_parameters(mem),
             w if w == Work::Reset as u8 => self.finish_reset(),
             _ => {}
         }
@@ -426,7 +487,7 @@ impl Channel {
 
     fn read_word(&mut self, now: Nanos) -> u16 {
         let giving = [Work::Read, Work::Give, Work::GivePacket].iter().any(|&w| w as u8 == self.work);
-        if self.status() & status::DRQ == 0 || !giving {
+        if !self.moves_data() || !giving {
             return 0xffff;
         }
         let at = self.at as usize;
@@ -460,7 +521,7 @@ impl Channel {
     fn write_word(&mut self, value: u16, now: Nanos) {
         let taking =
             [Work::Write, Work::TakePacket, Work::TakeParameters].iter().any(|&w| w as u8 == self.work);
-        if self.status() & status::DRQ == 0 || !taking {
+        if !self.moves_data() || !taking {
             return;
         }
         let at = self.at as usize;

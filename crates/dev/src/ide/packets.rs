@@ -1,8 +1,13 @@
 //! The packets of a CD-ROM drive (MMC-3, T10/1363-D; SPC-2 for the common ones).
 
 use super::drive::Drive;
+use super::raw_sector;
 
 pub(super) const REQUEST_SENSE: u8 = 0x03;
+const READ_CD: u8 = 0xbe;
+const READ_CD_MSF: u8 = 0xb9;
+/// The profile of a CD-ROM drive.
+const CD_ROM: u8 = 8;
 /// Sectors of a medium in a sector of a CD.
 const PER_SECTOR: u64 = 4;
 /// Frames before the first sector: two seconds.
@@ -11,6 +16,7 @@ const LEAD_IN: u32 = 150;
 /// Sense keys with their codes.
 mod sense {
     pub(super) const NO_MEDIUM: [u8; 3] = [2, 0x3a, 0];
+    pub(super) const TRAY_OPEN: [u8; 3] = [2, 0x3a, 2];
     pub(super) const INVALID_COMMAND: [u8; 3] = [5, 0x20, 0];
     pub(super) const OUT_OF_RANGE: [u8; 3] = [5, 0x21, 0];
     pub(super) const INVALID_FIELD: [u8; 3] = [5, 0x24, 0];
@@ -60,7 +66,7 @@ pub(super) fn execute(d: &mut Drive, p: &Packet) -> Reply {
     let asks = matches!(p[0], REQUEST_SENSE | 0x12 | 0x46 | 0x4a);
     if d.attention && !asks {
         d.attention = false;
-        return fail(d, if d.medium.is_some() { sense::MEDIUM_CHANGED } else { sense::NO_MEDIUM });
+        return fail(d, if d.has_disc() { sense::MEDIUM_CHANGED } else { no_disc(d) });
     }
     if p[0] != REQUEST_SENSE {
         d.sense = [0; 3];
@@ -81,14 +87,16 @@ pub(super) fn execute(d: &mut Drive, p: &Packet) -> Reply {
         0x25 => with_disc(d, |d| Reply::Data(capacity(d))),
         0x28 => read(d, dword(p, 2), word(p, 7).into()),
         0xa8 => read(d, dword(p, 2), dword(p, 6)),
-        0xbe => read_cd(d, p),
+        READ_CD => read_cd(d, p, dword(p, 2), u32::from_be_bytes([0, p[6], p[7], p[8]])),
+        READ_CD_MSF => read_cd_msf(d, p),
         0x2b => with_disc(d, |_| Reply::Done),
-        0x42 => with_disc(d, |_| data(vec![0, 0x15, 0, 0], word(p, 7).into())),
+        0x42 => with_disc(d, |d| answer(d, sub_channel(p), p)),
+        0x52 => with_disc(d, |d| answer(d, track_information(d, p), p)),
         0x43 => read_toc(d, p),
         0x46 => get_configuration(d, p),
         0x4a => event_status(d, p),
         0x51 => with_disc(d, |_| data(disc_information(), word(p, 7).into())),
-        0xbd => data(vec![0, 0, 0, 0, 0, 1, 0, 0], word(p, 8).into()),
+        0xbd => data(vec![0, u8::from(d.open) << 4, 0, 0, 0, 1, 0, 0], word(p, 8).into()),
         // there is no sound on a data track
         0x45 | 0x47 | 0x48 | 0xa5 | 0x4b => with_disc(d, |d| fail(d, sense::WRONG_TRACK)),
         0xbb => Reply::Done,
@@ -96,19 +104,28 @@ pub(super) fn execute(d: &mut Drive, p: &Packet) -> Reply {
     }
 }
 
-fn with_disc(d: &mut Drive, f: impl FnOnce(&mut Drive) -> Reply) -> Reply {
-    if d.medium.is_some() { f(d) } else { fail(d, sense::NO_MEDIUM) }
+/// Data for the host, or there are none of the kind.
+fn answer(d: &mut Drive, bytes: Option<Vec<u8>>, p: &Packet) -> Reply {
+    bytes.map_or_else(|| fail(d, sense::INVALID_FIELD), |bytes| data(bytes, word(p, 7).into()))
 }
 
-/// Sectors of 2048 bytes on the disc.
+fn with_disc(d: &mut Drive, f: impl FnOnce(&mut Drive) -> Reply) -> Reply {
+    if d.has_disc() { f(d) } else { fail(d, no_disc(d)) }
+}
+
+fn no_disc(d: &Drive) -> [u8; 3] {
+    if d.open { sense::TRAY_OPEN } else { sense::NO_MEDIUM }
+}
+
+/// Sectors of 2048 bytes on the disc: the last one is whole, or it is not there.
 fn sectors(d: &Drive) -> u32 {
-    u32::try_from(d.capacity.div_ceil(PER_SECTOR)).unwrap_or(u32::MAX)
+    u32::try_from(d.capacity / PER_SECTOR).unwrap_or(u32::MAX)
 }
 
 fn request_sense(d: &mut Drive, p: &Packet) -> Reply {
     if d.attention {
         d.attention = false;
-        d.sense = if d.medium.is_some() { sense::MEDIUM_CHANGED } else { sense::NO_MEDIUM };
+        d.sense = if d.has_disc() { sense::MEDIUM_CHANGED } else { no_disc(d) };
     }
     let [key, code, qualifier] = std::mem::take(&mut d.sense);
     let mut out = vec![0; 18];
@@ -125,16 +142,14 @@ fn inquiry(d: &Drive, p: &Packet) -> Reply {
     data(out, p[4].into())
 }
 
-/// START STOP UNIT with LoEj opens the tray; what is in it goes back to the board's shelf.
+/// START STOP UNIT with LoEj moves the tray (MMC-3, 6.41); what lies in it stays there.
 fn start_stop(d: &mut Drive, p: &Packet) -> Reply {
-    if p[4] & 3 != 2 {
-        return Reply::Done;
+    match p[4] & 3 {
+        2 if d.prevented && !d.open => return fail(d, sense::REMOVAL_PREVENTED),
+        2 => d.open_tray(),
+        3 => d.close_tray(),
+        _ => {}
     }
-    if d.prevented && d.medium.is_some() {
-        return fail(d, sense::REMOVAL_PREVENTED);
-    }
-    drop(d.eject());
-    d.attention = false;
     Reply::Done
 }
 
@@ -144,23 +159,74 @@ fn capacity(d: &Drive) -> Vec<u8> {
 
 fn read(d: &mut Drive, first: u32, count: u32) -> Reply {
     with_disc(d, |d| {
-        // the last sector is whole, or it is not there
-        let whole = d.capacity / PER_SECTOR;
-        if u64::from(first) + u64::from(count) > whole {
+        if u64::from(first) + u64::from(count) > sectors(d).into() {
             return fail(d, sense::OUT_OF_RANGE);
         }
-        Reply::Sectors { first: first.into(), count: count.min(0xffff) }
+        Reply::Sectors { first: first.into(), count }
     })
 }
 
-/// READ CD: user data of mode 1 only.
-fn read_cd(d: &mut Drive, p: &Packet) -> Reply {
-    let count = u32::from_be_bytes([0, p[6], p[7], p[8]]);
-    match p[9] & 0xf8 {
-        0x10 => read(d, dword(p, 2), count),
-        0 => Reply::Done,
-        _ => fail(d, sense::INVALID_FIELD),
+/// READ CD: sectors of a data track, of mode 1, as a whole or in parts. There is no subcode, and no error.
+fn read_cd(d: &mut Drive, p: &Packet, first: u32, count: u32) -> Reply {
+    let (kind, parts) = (p[1] >> 2 & 7, part(p));
+    if !matches!(kind, 0 | 2) {
+        return with_disc(d, |d| fail(d, sense::WRONG_TRACK));
     }
+    match parts {
+        Some(_) if p[9] & 6 != 0 || p[10] & 7 != 0 => fail(d, sense::INVALID_FIELD),
+        Some(part) if part.is_empty() => Reply::Done,
+        Some(_) => read(d, first, count),
+        None => fail(d, sense::INVALID_FIELD),
+    }
+}
+
+/// READ CD MSF: the end is the first sector that is not read.
+fn read_cd_msf(d: &mut Drive, p: &Packet) -> Reply {
+    let at = |n: usize| (u32::from(p[n]) * 60 + u32::from(p[n + 1])) * 75 + u32::from(p[n + 2]);
+    let fields = [4, 5, 7, 8].map(|n| p[n]);
+    if fields[0] >= 60 || fields[1] >= 75 || fields[2] >= 60 || fields[3] >= 75 || at(6) < at(3) {
+        return fail(d, sense::INVALID_FIELD);
+    }
+    match at(3).checked_sub(LEAD_IN) {
+        Some(first) => read_cd(d, p, first, at(6) - at(3)),
+        None => fail(d, sense::OUT_OF_RANGE),
+    }
+}
+
+/// The part of each sector that a packet reads; `None`: it is not one piece.
+pub(super) fn part(p: &Packet) -> Option<std::ops::Range<usize>> {
+    raw_sector::part(if matches!(p[0], READ_CD | READ_CD_MSF) { p[9] } else { 0x10 })
+}
+
+/// READ SUB-CHANNEL (MMC-3, 6.28): nothing is played; the position is the track's start.
+fn sub_channel(p: &Packet) -> Option<Vec<u8>> {
+    let mut out = vec![0, 0x15, 0, 0];
+    if p[2] & 0x40 != 0 {
+        let at = address(0, p[1] & 2 != 0);
+        match p[3] {
+            1 => out.extend([&[1, 0x14, 1, 1][..], &at, &[0; 4]].concat()),
+            // neither the disc nor the track has a number
+            2 => out.extend([&[2][..], &[0; 19]].concat()),
+            3 if p[6] == 1 => out.extend([&[3, 0x14, 1][..], &[0; 17]].concat()),
+            _ => return None,
+        }
+    }
+    let len = (out.len() as u16 - 4).to_be_bytes();
+    out[2..4].copy_from_slice(&len);
+    Some(out)
+}
+
+/// READ TRACK INFORMATION (MMC-3, 6.29): the one track, by an address in it, its number or its session's.
+fn track_information(d: &Drive, p: &Packet) -> Option<Vec<u8>> {
+    let inside = match p[1] & 3 {
+        0 => dword(p, 2) < sectors(d),
+        1 | 2 => dword(p, 2) == 1,
+        _ => false,
+    };
+    let mut out = vec![0; 36];
+    (out[1], out[2], out[3], out[5], out[6]) = (34, 1, 1, 4, 1);
+    out[24..28].copy_from_slice(&sectors(d).to_be_bytes());
+    inside.then_some(out)
 }
 
 /// An address as the host asked for it: sectors, or minutes, seconds and frames.
@@ -234,7 +300,8 @@ fn mode_sense(d: &mut Drive, p: &Packet, most: usize, long: bool) -> Reply {
     if body.is_empty() {
         return fail(d, sense::INVALID_FIELD);
     }
-    let kind = if d.medium.is_some() { 0x01 } else { 0x70 };
+    // a data disc; no disc; an open door
+    let kind = if d.has_disc() { 0x01 } else { 0x70 | u8::from(d.open) };
     let mut out = if long {
         let len = (body.len() as u16 + 6).to_be_bytes();
         vec![len[0], len[1], kind, 0, 0, 0, 0, 0]
@@ -245,17 +312,37 @@ fn mode_sense(d: &mut Drive, p: &Packet, most: usize, long: bool) -> Reply {
     data(out, most)
 }
 
-/// Profiles, and the features that every CD-ROM drive has.
-fn get_configuration(d: &Drive, p: &Packet) -> Reply {
-    const CD_ROM: u8 = 8;
-    let current = d.medium.is_some();
-    let now = u8::from(current);
-    let mut features = vec![0, 0, 3, 4, 0, CD_ROM, now, 0];
-    features.extend([0, 1, 3, 4, 0, 0, 0, 2]);
-    features.extend([0, 3, 3, 4, 0x29, 0, 0, 0]);
-    let mut out = vec![0; 6];
-    out.extend([0, if current { CD_ROM } else { 0 }]);
-    out.extend(features);
+/// Profiles, and the features of a CD-ROM drive (MMC-3, 5.4): number, version with Persistent and Current, data.
+fn features(disc: bool) -> [(u16, u8, Vec<u8>); 7] {
+    let now = u8::from(disc);
+    [
+        (0x000, 3, vec![0, CD_ROM, now, 0]),
+        (0x001, 3, vec![0, 0, 0, 2]),               // core: ATAPI
+        (0x002, 3, vec![0, 0, 0, 0]),               // morphing
+        (0x003, 3, vec![0x29, 0, 0, 0]),            // removable medium: tray, eject, lock
+        (0x010, now, vec![0, 0, 8, 0, 0, 1, 1, 0]), // random readable: 2048 bytes
+        (0x01e, 1 << 2 | now, vec![0, 0, 0, 0]),    // CD read
+        (0x100, 3, vec![]),                         // power management
+    ]
+}
+
+/// GET CONFIGURATION: all features from a number on, the current ones, or that very one.
+fn get_configuration(d: &mut Drive, p: &Packet) -> Reply {
+    let (from, disc) = (word(p, 2), d.has_disc());
+    let wanted = |number: u16, current: bool| match p[1] & 3 {
+        0 => number >= from,
+        1 => number >= from && current,
+        _ => number == from,
+    };
+    if p[1] & 3 == 3 {
+        return fail(d, sense::INVALID_FIELD);
+    }
+    let mut out = vec![0, 0, 0, 0, 0, 0, 0, if disc { CD_ROM } else { 0 }];
+    for (number, version, bytes) in features(disc).into_iter().filter(|(n, v, _)| wanted(*n, v & 1 != 0)) {
+        let [high, low] = number.to_be_bytes();
+        out.extend([high, low, version, bytes.len() as u8]);
+        out.extend(bytes);
+    }
     let len = (out.len() as u32 - 4).to_be_bytes();
     out[..4].copy_from_slice(&len);
     data(out, word(p, 7).into())
@@ -269,9 +356,9 @@ fn event_status(d: &mut Drive, p: &Packet) -> Reply {
     if p[4] & 0x10 == 0 {
         return data(vec![0, 2, 0x80, 0x10], word(p, 7).into());
     }
-    let present = if d.medium.is_some() { 2 } else { 0 };
+    let state = u8::from(d.has_disc()) << 1 | u8::from(d.open);
     let event = std::mem::take(&mut d.media_event);
-    data(vec![0, 6, 0x04, 0x10, event, present, 0, 0], word(p, 7).into())
+    data(vec![0, 6, 0x04, 0x10, event, state, 0, 0], word(p, 7).into())
 }
 
 /// A finished disc with one session of one track.

@@ -3,23 +3,23 @@ use crate::block::{MemoryBlock, SECTOR};
 use crate::testing::Random;
 use std::sync::{Arc, Mutex};
 
-struct Rig {
-    ide: Ide,
-    mem: Vec<u8>,
-    now: Nanos,
+pub(super) struct Rig {
+    pub(super) ide: Ide,
+    pub(super) mem: Vec<u8>,
+    pub(super) now: Nanos,
 }
 
-fn identity() -> Identity {
+pub(super) fn identity() -> Identity {
     Identity { serial: "R1".to_owned(), model: "RINGER DISK".to_owned() }
 }
 
 /// Sectors that begin with their own number.
-fn numbered(sectors: u32) -> MemoryBlock {
+pub(super) fn numbered(sectors: u32) -> MemoryBlock {
     MemoryBlock::new((0..sectors).flat_map(|n| n.to_le_bytes().repeat(SECTOR / 4)).collect())
 }
 
 /// A disk of 4 MiB as first master, a CD of 1 MiB as second master.
-fn rig() -> Rig {
+pub(super) fn rig() -> Rig {
     let mut ide = Ide::new();
     ide.attach(0, 0, Drive::disk(Box::new(numbered(8192)), identity()));
     ide.attach(1, 0, Drive::cdrom(Some(Box::new(numbered(2048))), identity()));
@@ -27,11 +27,11 @@ fn rig() -> Rig {
 }
 
 impl Rig {
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for _ in 0..100_000 {
             let Some(t) = self.ide.deadline() else { return };
             self.now = t;
-            self.ide.advance(t, &mut self.mem);
+            self.ide.advance(t, Some(&mut self.mem));
         }
         panic!("it never ends");
     }
@@ -41,7 +41,7 @@ impl Rig {
     }
 
     /// Sector by LBA28, count and command.
-    fn command(&mut self, lba: u32, count: u8, command: u8) -> u8 {
+    pub(super) fn command(&mut self, lba: u32, count: u8, command: u8) -> u8 {
         let b = lba.to_le_bytes();
         self.set(0, &[(6, 0xe0 | b[3]), (2, count), (3, b[0]), (4, b[1]), (5, b[2]), (7, command)]);
         self.settle();
@@ -52,7 +52,7 @@ impl Rig {
         (0..n).map(|_| self.ide.read_data(channel, 2, self.now) as u16).collect()
     }
 
-    fn packet(&mut self, packet: &[u8], dma: bool, limit: u16) -> u8 {
+    pub(super) fn packet(&mut self, packet: &[u8], dma: bool, limit: u16) -> u8 {
         let [low, high] = limit.to_le_bytes();
         self.set(1, &[(6, 0xa0), (1, dma.into()), (4, low), (5, high), (7, 0xa0)]);
         self.settle();
@@ -67,7 +67,7 @@ impl Rig {
     }
 
     /// All data of a packet by PIO.
-    fn packet_data(&mut self, packet: &[u8], limit: u16) -> Vec<u8> {
+    pub(super) fn packet_data(&mut self, packet: &[u8], limit: u16) -> Vec<u8> {
         let mut status = self.packet(packet, false, limit);
         let mut out = Vec::new();
         while status & 8 != 0 {
@@ -164,7 +164,11 @@ impl Block for Recorder {
         Ok(())
     }
     fn flush(&mut self) -> Result<(), crate::BlockError> {
-        self.0.lock().expect("sound").push("flush".to_owned());
+        let mut log = self.0.lock().expect("sound");
+        if log.first().is_some_and(|l| l == "broken") {
+            return Err(crate::BlockError::Host("gone".to_owned()));
+        }
+        log.push("flush".to_owned());
         Ok(())
     }
 }
@@ -191,6 +195,130 @@ fn writes_and_flushes_reach_the_medium() {
     assert_eq!(log, "write 5 1 1, write 6 1 2, flush, flush, write 9 1 3, flush");
     assert_eq!(r.command(7, 1, 0x20), 0x51, "the host cannot read");
     assert_eq!((r.ide.read(0, 1), r.ide.read(0, 3)), (0x40, 7));
+}
+
+/// ATA/ATAPI-6, chapter 8: FLUSH CACHE, SET FEATURES, SLEEP and STANDBY write the cache.
+#[test]
+fn lost_writes_are_told_by_every_command_that_flushes() {
+    let (mut r, log) = (rig(), Recorder::default());
+    log.0.lock().expect("sound").push("broken".to_owned());
+    r.ide.attach(0, 0, Drive::disk(Box::new(log), identity()));
+    for (command, error) in [(0xe0, 4), (0xe2, 4), (0xe6, 4), (0xe7, 0x40), (0xea, 0x40)] {
+        assert_eq!((r.command(0, 0, command), r.ide.read(0, 1)), (0x71, error), "{command:x}");
+    }
+    r.command(0, 0, 0xe5);
+    assert_eq!(r.ide.read(0, 2), 0xff, "it does not stop");
+    r.set(0, &[(1, 0x82)]);
+    assert_eq!(r.command(0, 0, 0xef), 0x71);
+    // IDLE does not flush
+    assert_eq!(r.command(0, 0, 0xe3), 0x50);
+}
+
+/// A disk with one bad sector, its last but two.
+struct Bad(MemoryBlock);
+
+impl Block for Bad {
+    fn sectors(&self) -> u64 {
+        self.0.sectors()
+    }
+    fn writable(&self) -> bool {
+        true
+    }
+    fn read(&mut self, sector: u64, out: &mut [u8]) -> Result<(), crate::BlockError> {
+        let bad = self.sectors() - 3;
+        if (sector..sector + (out.len() / SECTOR) as u64).contains(&bad) {
+            return Err(crate::BlockError::Host("bad".to_owned()));
+        }
+        self.0.read(sector, out)
+    }
+    fn write(&mut self, sector: u64, bytes: &[u8]) -> Result<(), crate::BlockError> {
+        self.0.write(sector, bytes)
+    }
+    fn flush(&mut self) -> Result<(), crate::BlockError> {
+        Ok(())
+    }
+}
+
+/// ATA/ATAPI-6, READ DMA: the address of the first sector with an error; what comes before it is transferred.
+#[test]
+fn a_bad_sector_is_the_one_that_is_named() {
+    let mut r = rig();
+    r.ide.attach(0, 0, Drive::disk(Box::new(Bad(numbered(100))), identity()));
+    r.table(0x100, &[(0x1000, 0x8000, true)]);
+    r.ide.write_bus_master(0, 9, r.now);
+    assert_eq!(r.command(90, 10, 0xc8), 0x51);
+    assert_eq!((r.ide.read(0, 1), r.ide.read(0, 3)), (0x40, 97));
+    assert_eq!((r.dword(0x1000 + 6 * 512), r.dword(0x1000 + 7 * 512)), (96, 0));
+    r.command(0, 8, 0xc6);
+    assert_eq!(r.command(92, 8, 0xc4), 0x51);
+    assert_eq!((r.ide.read(0, 1), r.ide.read(0, 3)), (0x40, 97));
+    // of a CD, the sectors before
+    r.ide.attach(1, 0, Drive::cdrom(Some(Box::new(Bad(numbered(100)))), identity()));
+    assert_eq!(r.packet_data(&[0x28, 0, 0, 0, 0, 20, 0, 0, 5], 0).len(), 4 * 2048);
+    assert_eq!(r.ide.read(1, 1), 0x34);
+}
+
+/// 82371SB, 2.7: a table that is too short stops the engine; the drive waits for the rest.
+#[test]
+fn sectors_that_a_short_table_brings_are_written() {
+    let mut r = rig();
+    r.mem[0x1000..0x3000].fill(0x77);
+    r.table(0x100, &[(0x1000, 3 * 512 + 100, true)]);
+    r.ide.write_bus_master(0, 1, r.now);
+    assert_eq!(r.command(30, 5, 0xca), 0x58);
+    assert_eq!((r.ide.read_bus_master(2) & 5, r.ide.irq(0)), (0, false));
+    let mut other = rig();
+    other.ide.restore(&r.ide.save()).expect("such a transfer can be saved");
+    let mut medium = [0; 4 * SECTOR];
+    r.ide.media().next().expect("a disk").2.read(30, &mut medium).expect("read");
+    assert!(medium[..3 * SECTOR].iter().all(|&b| b == 0x77) && medium[3 * SECTOR] == 33);
+    // another table brings the rest
+    r.ide.write_bus_master(0, 0, r.now);
+    r.table(0x100, &[(0x2000, 2 * 512 - 100, true)]);
+    r.ide.write_bus_master(0, 1, r.now);
+    r.settle();
+    assert_eq!((r.ide.alternate_status(0), r.ide.irq(0)), (0x50, true));
+}
+
+/// PCI 2.1, 6.2.2: a function whose command register forbids it masters no bus.
+#[test]
+fn without_the_bus_a_transfer_waits() {
+    let mut r = rig();
+    r.table(0x100, &[(0x1000, 512, true)]);
+    r.ide.write_bus_master(0, 9, r.now);
+    r.set(0, &[(6, 0xe0), (2, 1), (3, 20), (7, 0xc8)]);
+    for _ in 0..10 {
+        r.now = r.ide.deadline().expect("it waits");
+        r.ide.advance(r.now, None);
+    }
+    assert_eq!((r.ide.alternate_status(0), r.dword(0x1000)), (0x58, 0));
+    r.settle();
+    assert_eq!((r.ide.alternate_status(0), r.dword(0x1000)), (0x50, 20));
+}
+
+/// ATA/ATAPI-6, IDENTIFY DEVICE word 82 and CHECK POWER MODE: what is read spins the disk up.
+#[test]
+fn power_management_is_there_and_told() {
+    let mut r = rig();
+    r.command(0, 0, 0xec);
+    let w = r.words(0, 256);
+    assert_eq!((w[82] & 8, w[85] & 8), (8, 8));
+    let mode = |r: &mut Rig| {
+        r.command(0, 0, 0xe5);
+        r.ide.read(0, 2)
+    };
+    r.command(0, 0, 0xe0);
+    assert_eq!(mode(&mut r), 0);
+    r.command(0, 1, 0x20);
+    r.words(0, 256);
+    assert_eq!(mode(&mut r), 0xff);
+}
+
+/// A channel without drives has one status, by whichever register.
+#[test]
+fn an_empty_channel_reads_the_same_everywhere() {
+    let mut ide = Ide::new();
+    assert_eq!((ide.read(0, 7), ide.alternate_status(0), ide.read_data(0, 2, 0)), (0x7f, 0x7f, 0xffff));
 }
 
 #[test]
@@ -232,6 +360,53 @@ fn a_reset_in_the_midst_shows_the_signatures() {
     r.set(0, &[(6, 0xb0)]);
     assert_eq!(r.ide.read(0, 7), 0);
     assert!(!r.ide.irq(0));
+}
+
+/// ATA/ATAPI-6, 9.10: EXECUTE DEVICE DIAGNOSTIC ends with an interrupt, a software reset without one.
+#[test]
+fn the_diagnostic_interrupts_and_a_reset_does_not() {
+    let mut r = rig();
+    r.set(0, &[(7, 0x90)]);
+    assert_eq!(r.ide.alternate_status(0), 0x80);
+    r.settle();
+    assert!(r.ide.irq(0));
+    assert_eq!([1, 2, 3, 4, 5, 7].map(|n| r.ide.read(0, n)), [1, 1, 1, 0, 0, 0x50]);
+    assert!(!r.ide.irq(0));
+    r.set(0, &[(7, 0x90)]);
+    r.ide.control(0, 4, r.now);
+    r.set(0, &[(7, 0x90)]);
+    r.ide.control(0, 0, r.now);
+    r.settle();
+    assert!(!r.ide.irq(0));
+}
+
+/// ATA/ATAPI-6, 7.7: the device register is the host's to write only between commands.
+#[test]
+fn a_command_stays_with_its_drive() {
+    let mut r = rig();
+    r.ide.attach(0, 1, Drive::cdrom(None, identity()));
+    r.set(0, &[(6, 0xe0), (2, 1), (3, 7), (4, 0), (5, 0), (7, 0x20), (6, 0xb0)]);
+    // the slave is not busy, and takes no command while its master is
+    r.set(0, &[(7, 0xa1)]);
+    assert_eq!(r.ide.alternate_status(0) & 0x80, 0);
+    r.settle();
+    assert_eq!((r.ide.alternate_status(0), r.words(0, 1)[0]), (0, 0xffff));
+    // nor does a reset of the slave disturb the master
+    r.set(0, &[(7, 8), (6, 0xe0)]);
+    r.settle();
+    assert_eq!((r.ide.alternate_status(0), r.words(0, 1)[0]), (0x58, 7));
+    // data that the host leaves are gone with the next command
+    r.set(0, &[(6, 0xb0), (7, 0xa1)]);
+    r.settle();
+    assert_eq!((r.ide.alternate_status(0), r.words(0, 1)[0]), (0x58, 0x8580));
+    r.set(0, &[(6, 0xe0)]);
+    assert_eq!(r.ide.alternate_status(0), 0x50);
+    // an absent slave
+    r.ide.detach(0, 1);
+    r.set(0, &[(7, 0xec), (6, 0xf0)]);
+    r.settle();
+    r.set(0, &[(7, 0xec), (6, 0xe0)]);
+    assert_eq!(r.ide.alternate_status(0), 0x58);
 }
 
 #[test]
@@ -317,21 +492,7 @@ fn a_restored_transfer_goes_on() {
 fn no_sequence_of_accesses_breaks_it() {
     for seed in 0..100 {
         let (mut r, mut random) = (rig(), Random(seed * 7919 + 1));
-        for _ in 0..3000 {
-            let (channel, value, offset) = (random.below(2) as usize, random.byte(), random.below(8) as u16);
-            match random.below(8) {
-                0 => drop(r.ide.read(channel, offset)),
-                1 | 2 => r.ide.write(channel, offset, value, r.now),
-                3 => drop(r.ide.read_data(channel, 4, r.now)),
-                4 => r.ide.write_data(channel, 4, random.next() as u32, r.now),
-                5 => r.ide.write_bus_master(random.below(16) as u16, value, r.now),
-                6 if random.below(20) == 0 => r.ide.control(channel, value, r.now),
-                _ => {
-                    r.now += random.below(100_000);
-                    r.ide.advance(r.now, &mut r.mem);
-                }
-            }
-        }
+        (0..1000).for_each(|_| fuzz_tests::access(&mut r, &mut random));
         let state = r.ide.save();
         assert_eq!(r.ide.restore(&state), Ok(()));
     }

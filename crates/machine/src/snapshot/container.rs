@@ -23,6 +23,9 @@ pub enum SnapshotError {
     /// The host failed.
     #[error(transparent)]
     Host(#[from] std::io::Error),
+    /// A medium has lost what the guest wrote.
+    #[error(transparent)]
+    Unflushed(#[from] crate::Unflushed),
     /// The file is something else.
     #[error("it is no snapshot of a Ringer machine")]
     NotASnapshot,

@@ -19,7 +19,7 @@ pub use container::{Reader, Section, SnapshotError, Writer};
 pub use file::write_atomically;
 
 /// Where media are.
-const PLACES: [&str; 6] =
+pub(crate) const PLACES: [&str; 6] =
     ["floppy drive 1", "floppy drive 2", "IDE place 1", "IDE place 2", "IDE place 3", "IDE place 4"];
 /// Bytes of memory in a section.
 const CHUNK: usize = 16 << 20;
@@ -81,9 +81,10 @@ impl Machine {
     /// Writes the whole machine. Media are flushed first.
     ///
     /// # Errors
-    /// The host's.
+    /// The host's; or that of a medium which has lost what the guest wrote: going on from such a snapshot would
+    /// destroy what it holds.
     pub fn save<W: Write>(&mut self, out: W) -> Result<W, SnapshotError> {
-        self.vmm.board.flush_media();
+        self.vmm.board.flush_media()?;
         let mut w = Writer::new(out)?;
         let machine = pc_state::encode("machine", &self.describe_machine());
         let cpu = pc_state::encode("cpu", &cpu::CpuV1::of(&self.cpu));
@@ -169,7 +170,7 @@ impl Machine {
         // the new machine first, without media; then these move over, and back if that fails
         let mut reader = Reader::new(input)?;
         let saved = Machine::first(&mut reader)?;
-        self.vmm.board.flush_media();
+        self.vmm.board.flush_media()?;
         saved.compare(&mut self.vmm.board)?;
         let mut machine = saved.make(engine)?;
         let (private, drives) = (self.vmm.board.private_writes(), self.vmm.board.drives());
