@@ -58,6 +58,12 @@ struct Head {
     next: Option<Section>,
 }
 
+/// Compared a page at a time, which is many bytes at once.
+fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROES: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROES.len()).all(|page| page == &ZEROES[..page.len()])
+}
+
 fn unusable(section: &str, why: impl std::fmt::Display) -> SnapshotError {
     SnapshotError::Unusable { section: section.to_owned(), why: why.to_string() }
 }
@@ -129,7 +135,7 @@ impl Machine {
         for at in (0..all).step_by(CHUNK) {
             chunk.resize(CHUNK.min((all - at) as usize), 0);
             self.mem.read_arena(at as u32, &mut chunk);
-            if chunk.iter().any(|&b| b != 0) {
+            if !is_zero(&chunk) {
                 w.section(&format!("memory.{}", at / CHUNK as u64), 1, &chunk)?;
             }
         }
@@ -241,7 +247,7 @@ impl Machine {
         }
         // pages of zeroes are there already, and cost nothing so
         for (n, page) in bytes.chunks(4096).enumerate() {
-            if page.iter().any(|&b| b != 0) {
+            if !is_zero(page) {
                 self.mem.write_arena((at as usize + n * 4096) as u32, page);
             }
         }
