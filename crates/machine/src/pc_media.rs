@@ -41,11 +41,14 @@ impl Pc {
         self.ide.eject(place / 2, place % 2)
     }
 
-    /// Moves all media over from another board.
+    /// Moves all drives over from another board, with what is in them.
     pub(crate) fn take_media(&mut self, from: &mut Pc) {
         for drive in 0..2 {
-            if let Some(medium) = from.floppy.eject(drive) {
-                self.floppy.insert(drive, medium);
+            let there = from.floppy.capacity(drive).is_some();
+            match from.floppy.eject(drive) {
+                Some(medium) => self.floppy.insert(drive, medium),
+                None if there => self.floppy.add_drive(drive),
+                None => {}
             }
         }
         for place in 0..4 {
@@ -99,6 +102,12 @@ impl Pc {
     pub(crate) fn private_writes(&mut self) -> Vec<(&'static str, Vec<u8>)> {
         let writes = |(name, m): (&'static str, &mut Box<dyn Block>)| Some((name, m.private_writes()?));
         self.media().into_iter().filter_map(writes).collect()
+    }
+
+    /// How many bytes a medium's private writes can be: every sector with its number.
+    pub(crate) fn most_private(&mut self, name: &str) -> Option<u64> {
+        let (_, medium) = self.media().into_iter().find(|(n, _)| *n == name)?;
+        Some(medium.sectors().saturating_mul(2 * dev::block::SECTOR as u64))
     }
 
     /// Puts private writes back, in parts by name; `Err` names one for which there is no medium.
