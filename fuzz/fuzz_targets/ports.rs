@@ -12,10 +12,10 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         step(&mut rig, &mut input, Devices::Ports);
     }
     let whole = ringer_fuzz::hash(bytes);
-    if whole & 3 == 0 {
+    if whole & 7 == 0 {
         rig.machine.frame();
     }
-    if whole & 15 == 0 {
+    if whole & 63 == 0 {
         rig.round_trip();
     }
 });

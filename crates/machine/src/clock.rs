@@ -58,26 +58,28 @@ impl Clock {
         matches!(self, Clock::Deterministic { .. })
     }
 
-    /// The time, with `retired` instructions retired.
+    /// The time, with `retired` instructions retired. A saved clock may stand at the end of time.
     #[inline]
     pub fn now(&self, retired: u64) -> Nanos {
         match self {
-            Clock::Deterministic { idle } => idle + retired * NANOS_PER_INSTRUCTION,
-            Clock::Host { start, before } => before + start.elapsed().as_nanos() as u64,
+            Clock::Deterministic { idle } => {
+                idle.saturating_add(retired.saturating_mul(NANOS_PER_INSTRUCTION))
+            }
+            Clock::Host { start, before } => before.saturating_add(start.elapsed().as_nanos() as u64),
         }
     }
 
     /// The retired count at which the time will be `deadline` or just after.
     pub fn instructions_until(&self, deadline: Nanos, retired: u64) -> u64 {
         let left = deadline.saturating_sub(self.now(retired));
-        retired + left.div_ceil(NANOS_PER_INSTRUCTION)
+        retired.saturating_add(left.div_ceil(NANOS_PER_INSTRUCTION))
     }
 
     /// Lets idle time pass at once.
     pub fn skip_to(&mut self, deadline: Nanos, retired: u64) {
         let now = self.now(retired);
         if let Clock::Deterministic { idle } = self {
-            *idle += deadline.saturating_sub(now);
+            *idle = idle.saturating_add(deadline.saturating_sub(now));
         }
     }
 }

@@ -7,12 +7,15 @@
 mod container;
 mod cpu;
 mod file;
+#[cfg(test)]
+mod tests;
 
 use crate::pc_memory::BANK;
 use crate::pc_state::{self, PartError};
 use crate::{BootDevice, Config, Firmware, Machine, Nic, NicKind, Pc};
 use ::cpu::{CpuModel, Engine};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::io::{Read, Write};
 
 pub use container::{Reader, Section, SnapshotError, Writer};
@@ -210,16 +213,25 @@ impl Machine {
         let mut missing = self.vmm.board.part_names();
         missing.push("cpu");
         let mut private: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut seen = HashSet::new();
         while let Some(s) = saved.next.take().map_or_else(|| reader.next_section(), |s| Ok(Some(s)))? {
             missing.retain(|name| *name != s.name);
+            if !seen.insert(s.name.clone()) {
+                return Err(unusable(&s.name, "it is there twice"));
+            }
             if s.name == "cpu" {
                 let cpu: cpu::CpuV1 = decode(&s)?;
                 self.cpu = cpu.thaw(self.config.model).map_err(|field| unusable("cpu", field))?;
             } else if let Some((name, number)) = s.name.split_once('.') {
-                let number: usize = number.parse().map_err(|_| SnapshotError::Unknown(s.name.clone()))?;
+                let count = number.parse::<usize>().ok().filter(|n| n.to_string() == number);
+                let number = count.ok_or_else(|| SnapshotError::Unknown(s.name.clone()))?;
                 match name {
                     "memory" => self.restore_memory(number, &s.bytes)?,
-                    _ => private.push((name.to_owned(), s.bytes)),
+                    _ => {
+                        let name = name.to_owned();
+                        self.check_private(&s, &name, number, &private)?;
+                        private.push((name, s.bytes));
+                    }
                 }
             } else if !self.restore_part(&s)? {
                 return Err(SnapshotError::Unknown(s.name));
@@ -239,10 +251,28 @@ impl Machine {
         self.vmm.board.restore_part(&s.name, s.version, &s.bytes).map_err(|e| part_error(&s.name, e))
     }
 
+    /// What a medium that is there can have written, in parts that are counted: a small file could name
+    /// any number of large ones.
+    fn check_private(
+        &mut self,
+        s: &Section,
+        name: &str,
+        number: usize,
+        parts: &[(String, Vec<u8>)],
+    ) -> Result<(), SnapshotError> {
+        let most = self.vmm.board.most_private(name).ok_or_else(|| SnapshotError::Unknown(s.name.clone()))?;
+        let before = parts.iter().filter(|(n, _)| n == name).map(|(_, bytes)| bytes.len() as u64);
+        let (count, len) = before.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
+        if number != count || len + s.bytes.len() as u64 > most {
+            return Err(unusable(&s.name, "no medium can have written this"));
+        }
+        Ok(())
+    }
+
     fn restore_memory(&mut self, number: usize, bytes: &[u8]) -> Result<(), SnapshotError> {
         let all = self.mem.len() + u64::from(BANK);
-        let at = number as u64 * CHUNK as u64;
-        if at + bytes.len() as u64 > all {
+        let at = (number as u64).saturating_mul(CHUNK as u64);
+        if bytes.len() > CHUNK || at.saturating_add(bytes.len() as u64) > all {
             return Err(unusable("memory", "it is larger than the machine's memory"));
         }
         // pages of zeroes are there already, and cost nothing so
