@@ -323,6 +323,15 @@ fn cga_pairs_and_interleaved_lines() {
 }
 
 #[test]
+fn a_wider_line_puts_the_picture_beyond_memory() {
+    let mut r = rig();
+    r.vram[..64].fill(0xff);
+    r.vbe(&[(1, 1), (2, 4), (3, 32), (4, 0xc1), (9, 0xffff), (6, 0xffff)]);
+    assert!(r.vga.visible_range().0 > 1 << 24);
+    assert_eq!(r.vga.frame(&r.vram, 0).pixels, [0; 4]);
+}
+
+#[test]
 fn vbe_modes_of_every_depth() {
     let mut r = rig();
     r.vga.write_vbe(0, 0, &mut r.vram);

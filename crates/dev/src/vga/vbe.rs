@@ -114,10 +114,11 @@ impl Vbe {
         self.stride() * u32::from(self.height)
     }
 
-    /// First byte shown, and how many from there on.
+    /// First byte shown, and how many from there on. A wider line than there was when the first line was
+    /// chosen moves it beyond the end of memory.
     pub(super) fn visible(&self) -> (u32, u32) {
         let left = self.stride() / u32::from(self.virtual_width.max(1)).max(1) * u32::from(self.x);
-        (self.stride() * u32::from(self.y) + left, self.bytes())
+        (self.stride().saturating_mul(self.y.into()).saturating_add(left), self.bytes())
     }
 
     pub(super) fn read(&self, offset: u16, memory: u32) -> u16 {
