@@ -15,7 +15,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if whole & 7 == 0 {
         rig.machine.frame();
     }
-    if whole & 63 == 0 {
+    if whole & 127 == 0 {
         rig.round_trip();
     }
 });

@@ -16,14 +16,14 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         Rig::load(saved.make, saved.inside, &saved.file())
     };
     let Ok(mut rig) = loaded else { return };
-    if ringer_fuzz::hash(bytes) & 31 == 0 && rig.machine.board().clock.is_deterministic() {
+    if ringer_fuzz::hash(bytes) & 63 == 0 && rig.machine.board().clock.is_deterministic() {
         rig.round_trip();
     }
     touch(&mut rig);
     while !input.is_empty() {
         step(&mut rig, &mut input, Devices::Ports);
     }
-    if ringer_fuzz::hash(bytes) & 15 == 1 {
+    if ringer_fuzz::hash(bytes) & 31 == 1 {
         let saved = rig.save();
         let (make, inside) = rig.make();
         Rig::load(make, inside, &saved).expect("what was saved loads");

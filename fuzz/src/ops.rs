@@ -350,7 +350,7 @@ fn look(rig: &mut Rig, input: &mut Input) {
             }
         }
         2 => m.read_physical(input.dword().into(), &mut [0; 300]),
-        _ => drop((m.info_pic(), m.info_registers(), m.info_mem(), m.describe(), m.state_hash())),
+        _ => drop((m.info_pic(), m.info_registers(), m.info_mem(), m.describe())),
     }
 }
 
