@@ -6,6 +6,7 @@ mod media;
 mod tests;
 mod transfer;
 
+use crate::block::SECTOR;
 use crate::dma8237::Dma;
 use crate::state::{StateError, device_state, ensure, frozen};
 use crate::time::{Nanos, earlier};
@@ -331,6 +332,9 @@ impl Floppy {
         e(s.buffer.len() <= 512 && usize::from(s.at) <= s.buffer.len(), "buffer")?;
         let fifo = s.phase == Phase::Read as u8 || s.phase == Phase::Write as u8;
         e(!fifo || usize::from(s.at) < s.buffer.len(), "at")?;
+        // what goes to a medium is a sector
+        let writes = s.command.first().is_some_and(|c| c & 0x1f != commands::code::FORMAT);
+        e(s.phase != Phase::Write as u8 || !writes || s.buffer.len() == SECTOR, "buffer")?;
         e(s.rate < 4 && s.tdr < 4, "rate")?;
         e((s.phase == Phase::Seeking as u8) == s.event.is_some(), "event")
     }

@@ -9,6 +9,7 @@ mod packets;
 #[cfg(test)]
 mod tests;
 
+use crate::block::SECTOR;
 use crate::state::{StateError, device_state, ensure, frozen};
 use crate::time::{Nanos, earlier};
 use crate::{Block, DmaMemory};
@@ -245,6 +246,10 @@ impl Ide {
             ensure(c.work <= Work::Reset as u8, "ide", "work")?;
             ensure(c.buffer.len() <= CHUNK, "ide", "buffer")?;
             ensure(c.at <= c.stop && c.stop as usize <= c.buffer.len(), "ide", "at")?;
+            // whole sectors go to a medium, and addresses have 48 bits
+            let writes = c.work == Work::Write as u8 || c.work == Work::DmaWrite as u8;
+            ensure(!writes || c.buffer.len().is_multiple_of(SECTOR), "ide", "buffer")?;
+            ensure(c.sector < 1 << 49, "ide", "sector")?;
             ensure(c.block <= 0xfffe && c.left <= 0x1_0000 * 4, "ide", "left")?;
             let multiples = c.drives.iter().flatten().all(|d| d.multiple <= drive::MOST_MULTIPLE);
             ensure(multiples, "ide", "multiple")?;
