@@ -80,11 +80,11 @@ impl Make {
 
     /// Puts everything into the drives but for what is not `inside`.
     fn fill(self, pc: &mut Pc, inside: [bool; 4]) {
-        for drive in 0..2 {
+        for (drive, inside) in inside.into_iter().take(2).enumerate() {
             if let Some(medium) = self.floppy(drive) {
                 pc.insert_floppy(drive, medium);
             }
-            if !inside[drive] {
+            if !inside {
                 pc.eject_floppy(drive);
             }
         }

@@ -89,7 +89,9 @@ fn rig(n: u8) -> Rig {
             m.port_out(port, 1, value);
         }
         m.pass(10_000_000);
-        (0..40).for_each(|_| drop(m.port_in(0x1f0, 2)));
+        for _ in 0..40 {
+            m.port_in(0x1f0, 2);
+        }
     } else {
         // a write by the bus master
         m.physical_store(0x500, 8, 0x8000_0400_0000_1000);
@@ -155,10 +157,14 @@ pub fn touch(rig: &mut Rig) {
     for ports in
         [0..=0x110, 0x170..=0x178, 0x1ce..=0x1cf, 0x1f0..=0x1f8, 0x2f8..=0x2ff, 0x300..=0x31f, 0x370..=0x400]
     {
-        ports.for_each(|port| drop(m.port_in(port, 1)));
+        for port in ports {
+            m.port_in(port, 1);
+        }
     }
     for ports in [0x4d0..=0x4d1, 0x510..=0x511, 0xcf8..=0xcff, 0xb000..=0xb03f, 0xc000..=0xc04f] {
-        ports.for_each(|port| drop(m.port_in(port, 2)));
+        for port in ports {
+            m.port_in(port, 2);
+        }
     }
     for at in [0xa_0000, 0xb_8000, 0xfee0_0020, 0xfee0_0390, 0xfec0_0010, 0xe000_0000, 0xe200_0500] {
         m.physical_load(at, 4);
