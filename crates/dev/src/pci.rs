@@ -92,9 +92,10 @@ impl PciFunction {
     pub fn bar(&self, n: u8) -> Option<u32> {
         let at = 0x10 + 4 * n.min(5);
         let raw = u32::from(self.word(at)) | u32::from(self.word(at + 2)) << 16;
-        let (enable, mask) = if raw & 1 != 0 { (1, !3) } else { (2, !15) };
-        let exists = self.writable[usize::from(at) + 3] != 0;
-        (exists && self.word(0x04) & enable != 0).then_some(raw & mask)
+        let enable = if raw & 1 != 0 { 1 } else { 2 };
+        // what cannot be written is no part of the address, whatever was restored
+        let mask = (0..4).fold(0, |m, n| m | u32::from(self.writable[usize::from(at) + n]) << (8 * n));
+        (mask >> 24 != 0 && self.word(0x04) & enable != 0).then_some(raw & mask)
     }
 
     fn write(&mut self, at: u8, value: u8) {
@@ -473,6 +474,18 @@ mod tests {
         assert_eq!(bus.pirq_route(1), None, "IRQ 8 is reserved");
         assert_eq!([1, 2, 3, 4].map(|pin| PciBus::pirq_of(devfn(1, 3), pin)), [0, 1, 2, 3]);
         assert_eq!(PciBus::pirq_of(devfn(3, 0), 1), 2);
+    }
+
+    #[test]
+    fn a_restored_bar_is_where_one_can_be() {
+        let mut bus = PciBus::new();
+        bus.add(16, PciFunction::new(1, 2, 0, 0).writable(4, &[2]).with_bar(0, 0x1000, false));
+        let PciState::V1(mut state) = bus.save();
+        let function = state.functions.iter_mut().find(|f| f.devfn == 16).expect("there");
+        function.config[4] = 2;
+        function.config[0x10..0x14].copy_from_slice(&0xe000_0f10u32.to_le_bytes());
+        bus.restore(&PciState::V1(state)).expect("fits");
+        assert_eq!(bus.function(16).and_then(|f| f.bar(0)), Some(0xe000_0000));
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Clock {
         matches!(self, Clock::Deterministic { .. })
     }
 
-    /// The time, with `retired` instructions retired.
+    /// The time, with `retired` instructions retired. A saved clock may stand at the end of time.
     #[inline]
     pub fn now(&self, retired: u64) -> Nanos {
         let now = match self {
@@ -87,7 +87,7 @@ impl Clock {
     /// The retired count at which the time will be `deadline` or just after.
     pub fn instructions_until(&self, deadline: Nanos, retired: u64) -> u64 {
         let left = deadline.saturating_sub(self.now(retired));
-        retired + left.div_ceil(NANOS_PER_INSTRUCTION)
+        retired.saturating_add(left.div_ceil(NANOS_PER_INSTRUCTION))
     }
 
     /// Lets idle time pass at once.

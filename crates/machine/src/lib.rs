@@ -1,6 +1,7 @@
 //! The machine: a PC of CPU, memory, monitor, engine and board, and the ways to boot it.
 #![forbid(unsafe_code)]
 
+mod access;
 mod acpi;
 pub mod boot;
 mod clock;

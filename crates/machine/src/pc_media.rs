@@ -59,7 +59,7 @@ impl Pc {
         self.ide.eject(place / 2, place % 2)
     }
 
-    /// Moves all media over from another board.
+    /// Moves all drives over from another board, with what is in them.
     pub(crate) fn take_media(&mut self, from: &mut Pc) {
         for drive in 0..2 {
             if from.floppy.capacity(drive).is_some() {

@@ -1,7 +1,7 @@
 //! What the board's display shows.
 
 use crate::Pc;
-use crate::pc_memory::{FLASH, Video};
+use crate::pc_memory::{FLASH, VIDEO, Video};
 use dev::Nanos;
 use dev::vga::{Frame, Text, VgaState};
 use mem::Memory;
@@ -29,6 +29,8 @@ impl Pc {
     /// was written.
     pub(crate) fn new_frame(&mut self, mem: &mut Memory, now: Nanos) -> Option<Frame> {
         let (start, len) = self.vga.visible_range();
+        let start = start.min(VIDEO);
+        let len = len.min(VIDEO - start);
         let written = !mem.take_screen_writes(mem.bank() + FLASH + start, len).is_empty();
         let shown = Some(Shown { adapter: self.vga.save(), phase: self.vga.phase(now) });
         let same = !written && self.shown == shown;

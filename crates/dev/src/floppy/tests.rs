@@ -243,6 +243,18 @@ fn a_restored_transfer_goes_on() {
 }
 
 #[test]
+fn a_saved_write_is_of_a_whole_sector() {
+    let mut r = rig();
+    r.command(&[3, 0xdf, 3]);
+    r.command(&[0xc5, 0, 0, 0, 1, 2, 18, 27, 0xff]);
+    let FloppyState::V1(mut state) = r.f.save();
+    assert_eq!(state.buffer.len(), SECTOR);
+    assert!(r.f.restore(&FloppyState::V1(state.clone())).is_ok());
+    state.buffer.truncate(100);
+    assert!(r.f.restore(&FloppyState::V1(state)).is_err());
+}
+
+#[test]
 fn no_sequence_of_accesses_breaks_it() {
     for seed in 0..200 {
         let mut random = crate::testing::Random(seed * 7919 + 1);

@@ -213,7 +213,7 @@ impl Channel {
     /// The next block of a read by PIO.
     pub(super) fn load_block(&mut self) {
         if self.load(self.block, true) {
-            self.show_address(self.sector - 1);
+            self.show_address(self.sector.saturating_sub(1));
             self.offer(self.buffer.len());
             self.raise();
         }
@@ -245,7 +245,7 @@ impl Channel {
         if !self.store() {
             return;
         }
-        self.show_address(self.sector - 1);
+        self.show_address(self.sector.saturating_sub(1));
         if self.left == 0 {
             return self.complete();
         }

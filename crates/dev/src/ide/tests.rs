@@ -489,6 +489,32 @@ fn a_restored_transfer_goes_on() {
 }
 
 #[test]
+fn saved_transfers_are_possible_ones() {
+    let mut r = rig();
+    r.command(0, 2, 0x30);
+    let IdeState::V1(saved) = r.ide.save();
+    let restore = |change: &dyn Fn(&mut ChannelStateV1)| {
+        let (mut state, mut r) = (saved.clone(), rig());
+        change(&mut state.channels[0]);
+        let result = r.ide.restore(&IdeState::V1(state));
+        r.settle();
+        result
+    };
+    assert!(restore(&|_| ()).is_ok());
+    assert!(restore(&|c| c.buffer.truncate(100)).is_err());
+    assert!(restore(&|c| (c.at, c.stop, c.buffer) = (0, 100, vec![0; 100])).is_err());
+    assert!(restore(&|c| c.sector = u64::MAX).is_err());
+    // none left to be read, from the first sector on
+    let none = |work: Work| {
+        move |c: &mut ChannelStateV1| {
+            (c.work, c.event, c.left) = (work as u8, Some(0), 0);
+            (c.at, c.stop, c.buffer) = (0, 0, Vec::new());
+        }
+    };
+    assert!(restore(&none(Work::Read)).is_err() && restore(&none(Work::Write)).is_err());
+}
+
+#[test]
 fn no_sequence_of_accesses_breaks_it() {
     for seed in 0..100 {
         let (mut r, mut random) = (rig(), Random(seed * 7919 + 1));

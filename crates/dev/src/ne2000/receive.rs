@@ -64,10 +64,10 @@ impl Ne2000 {
     /// reception never fills the last page, so that full and empty cannot be confused.
     fn free_pages(&self) -> usize {
         let ring = self.ring_pages();
-        if !(self.page_start..self.page_stop).contains(&self.boundary) {
+        if ring == 0 || !(self.page_start..self.page_stop).contains(&self.boundary) {
             return ring;
         }
-        match (usize::from(self.boundary) + ring - usize::from(self.current)) % ring.max(1) {
+        match (usize::from(self.boundary) + ring - usize::from(self.current)) % ring {
             0 => ring,
             free => free,
         }

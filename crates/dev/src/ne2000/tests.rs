@@ -321,9 +321,13 @@ fn loopback() {
 
 #[test]
 fn rings_that_are_none() {
-    for (start, stop, current, boundary) in
-        [(0, 0, 0, 0), (0x80, 0x46, 0x60, 0x60), (0x46, 0x80, 0x10, 0x46), (0x46, 0x47, 0x46, 0x46)]
-    {
+    for (start, stop, current, boundary) in [
+        (0, 0, 0, 0),
+        (0x80, 0x46, 0x60, 0x60),
+        (0x46, 0x80, 0x10, 0x46),
+        (0x46, 0x80, 0xf0, 0x46),
+        (0x46, 0x47, 0x46, 0x46),
+    ] {
         let mut n = started(Model::Ne2000);
         [(PSTART, start), (PSTOP, stop), (BNRY, boundary)].iter().for_each(|&(port, v)| out(&mut n, port, v));
         out(&mut n, CR, 0x62);

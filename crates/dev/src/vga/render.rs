@@ -243,7 +243,7 @@ impl Vga {
         let (first, _) = v.visible();
         let mut row = vec![0; frame.width * bytes];
         for (y, out) in frame.pixels.chunks_exact_mut(frame.width).enumerate() {
-            vram.read(first.wrapping_add(y as u32 * v.stride()), &mut row);
+            vram.read(first.saturating_add(y as u32 * v.stride()), &mut row);
             for (pixel, from) in out.iter_mut().zip(row.chunks_exact(bytes)) {
                 *pixel = self.pixel(from);
             }

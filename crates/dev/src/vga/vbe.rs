@@ -125,7 +125,8 @@ impl Vbe {
         self.stride() * u32::from(self.height)
     }
 
-    /// First byte shown, and how many from there on.
+    /// First byte shown, and how many from there on. A wider line than there was when the first line was
+    /// chosen moves it beyond the end of memory.
     pub(super) fn visible(&self) -> (u32, u32) {
         let left = match self.depth {
             4 => u32::from(self.x) / 8 * 4,

@@ -7,12 +7,15 @@
 mod container;
 mod cpu;
 mod file;
+#[cfg(test)]
+mod tests;
 
 use crate::pc_memory::BANK;
 use crate::pc_state::{self, PartError};
 use crate::{BootDevice, Clock, Config, Firmware, Machine, Nic, NicKind, Pc};
 use ::cpu::{CpuModel, Engine};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::io::{Read, Write};
 
 pub use container::{Reader, Section, SnapshotError, Writer};
@@ -56,6 +59,12 @@ struct Head {
     machine: MachineV1,
     nic: Option<Nic>,
     next: Option<Section>,
+}
+
+/// Compared a page at a time, which is many bytes at once.
+fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROES: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROES.len()).all(|page| page == &ZEROES[..page.len()])
 }
 
 fn unusable(section: &str, why: impl std::fmt::Display) -> SnapshotError {
@@ -130,7 +139,7 @@ impl Machine {
         for at in (0..all).step_by(CHUNK) {
             chunk.resize(CHUNK.min((all - at) as usize), 0);
             self.mem.read_arena(at as u32, &mut chunk);
-            if chunk.iter().any(|&b| b != 0) {
+            if !is_zero(&chunk) {
                 w.section(&format!("memory.{}", at / CHUNK as u64), 1, &chunk)?;
             }
         }
@@ -208,17 +217,22 @@ impl Machine {
         let mut missing = self.vmm.board.part_names();
         missing.push("cpu");
         let mut private: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut seen = HashSet::new();
         while let Some(s) = saved.next.take().map_or_else(|| reader.next_section(), |s| Ok(Some(s)))? {
             missing.retain(|name| *name != s.name);
+            if !seen.insert(s.name.clone()) {
+                return Err(unusable(&s.name, "it is there twice"));
+            }
             if s.name == "cpu" {
                 let cpu: cpu::CpuV1 = decode(&s)?;
                 self.cpu = cpu.thaw(self.config.model).map_err(|field| unusable("cpu", field))?;
             } else if let Some((name, number)) = s.name.split_once('.') {
-                let number: usize = number.parse().map_err(|_| SnapshotError::Unknown(s.name.clone()))?;
+                let count = number.parse::<usize>().ok().filter(|n| n.to_string() == number);
+                let number = count.ok_or_else(|| SnapshotError::Unknown(s.name.clone()))?;
                 match name {
                     "memory" => self.restore_memory(number, &s.bytes)?,
                     _ => {
-                        self.check_private(name, &private, s.bytes.len())?;
+                        self.check_private(&s, name, number, &private)?;
                         private.push((name.to_owned(), s.bytes));
                     }
                 }
@@ -239,37 +253,42 @@ impl Machine {
         Ok(())
     }
 
-    /// Whether so many more bytes can be what was written to a medium beside its image.
-    fn check_private(
-        &mut self,
-        place: &str,
-        before: &[(String, Vec<u8>)],
-        bytes: usize,
-    ) -> Result<(), SnapshotError> {
-        let Some(room) = self.vmm.board.private_room(place) else {
-            // the image was not written then, and the guest's caches are not of what it holds
-            return Err(SnapshotError::Media(format!(
-                "what was written to {place} is in the snapshot, and not in an image; --snapshot takes it from there"
-            )));
-        };
-        let sum: usize = before.iter().filter(|(n, _)| n == place).map(|(_, b)| b.len()).sum();
-        let fits = (sum + bytes) as u64 <= room;
-        if fits { Ok(()) } else { Err(unusable(place, "it is larger than the medium")) }
-    }
-
     fn restore_part(&mut self, s: &Section) -> Result<bool, SnapshotError> {
         self.vmm.board.restore_part(&s.name, s.version, &s.bytes).map_err(|e| part_error(&s.name, e))
     }
 
+    /// What a medium that is there can have written, in parts that are counted: a small file could name
+    /// any number of large ones.
+    fn check_private(
+        &mut self,
+        s: &Section,
+        name: &str,
+        number: usize,
+        parts: &[(String, Vec<u8>)],
+    ) -> Result<(), SnapshotError> {
+        let Some(most) = self.vmm.board.private_room(name) else {
+            // the image was not written then, and the guest's caches are not of what it holds
+            return Err(SnapshotError::Media(format!(
+                "what was written to {name} is in the snapshot, and not in an image; --snapshot takes it from there"
+            )));
+        };
+        let before = parts.iter().filter(|(n, _)| n == name).map(|(_, bytes)| bytes.len() as u64);
+        let (count, len) = before.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
+        if number != count || len + s.bytes.len() as u64 > most {
+            return Err(unusable(&s.name, "no medium can have written this"));
+        }
+        Ok(())
+    }
+
     fn restore_memory(&mut self, number: usize, bytes: &[u8]) -> Result<(), SnapshotError> {
         let all = self.mem.len() + u64::from(BANK);
-        let at = (number as u64).checked_mul(CHUNK as u64).filter(|at| *at <= all);
+        let at = (number as u64).checked_mul(CHUNK as u64).filter(|at| bytes.len() <= CHUNK && *at <= all);
         let Some(at) = at.filter(|at| at + bytes.len() as u64 <= all) else {
             return Err(unusable("memory", "it is larger than the machine's memory"));
         };
         // pages of zeroes are there already, and cost nothing so
         for (n, page) in bytes.chunks(4096).enumerate() {
-            if page.iter().any(|&b| b != 0) {
+            if !is_zero(page) {
                 self.mem.write_arena((at as usize + n * 4096) as u32, page);
             }
         }
