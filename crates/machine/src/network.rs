@@ -1,10 +1,11 @@
 //! The network card, the network behind it, and the wire between them.
 
 use crate::Pc;
+use crate::pc_apic::PIRQ_ROUTES;
 use crate::pc_state::PartError;
 use dev::Nanos;
 use dev::ne2000::{self, MAX_FRAME, Model, Ne2000};
-use dev::pci::{ISA_BRIDGE, PciBus};
+use dev::pci::PciBus;
 use dev::time::earlier;
 use net::{Network, NetworkState};
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,8 @@ pub(crate) const PLACE: u8 = dev::pci::devfn(3, 0);
 const ISA_PORTS: u16 = 0x300;
 /// Interrupt of the ISA card. (9, which many were set to, is the SCI's here.)
 const ISA_IRQ: u8 = 10;
-/// Where firmware would have put the PCI card's ports, and its interrupt.
+/// Where firmware would have put the PCI card's ports.
 const PCI_PORTS: u16 = 0xc000;
-const PCI_IRQ: u8 = 11;
 /// Time from the end of a frame to the answer: a driver sees that it has sent before it hears.
 const DELAY: Nanos = 100_000;
 /// Answers that wait at most.
@@ -162,28 +162,20 @@ impl Pc {
         }
     }
 
-    /// What firmware does for a PCI card: ports, and an interrupt, which is a level.
+    /// What firmware does for a PCI card: ports, and the interrupt to which the board routes its pin.
     fn nic_without_firmware(&mut self) {
-        let route = 0x60 + PciBus::pirq_of(PLACE, 1);
+        let irq = PIRQ_ROUTES[usize::from(PciBus::pirq_of(PLACE, 1) & 3)];
         if let Some(f) = self.pci.function_mut(PLACE) {
             f.set(0x04, &[0x01]);
             f.set(0x10, &(u32::from(PCI_PORTS) | 1).to_le_bytes());
-            f.set(0x3c, &[PCI_IRQ]);
+            f.set(0x3c, &[irq]);
         }
-        if let Some(f) = self.pci.function_mut(ISA_BRIDGE) {
-            f.set(route, &[PCI_IRQ]);
-        }
-        self.pic.write_elcr(1, 1 << (PCI_IRQ - 8));
     }
 
     /// Takes back what was done in firmware's place.
     pub(crate) fn nic_by_firmware(&mut self) {
         if self.nic().is_some_and(|n| n.kind == NicKind::Pci) {
             self.pci.add(PLACE, ne2000::pci_function());
-            if let Some(f) = self.pci.function_mut(ISA_BRIDGE) {
-                f.set(0x60 + PciBus::pirq_of(PLACE, 1), &[0x80]);
-            }
-            self.pic.write_elcr(1, 0);
         }
     }
 

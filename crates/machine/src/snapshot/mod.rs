@@ -1,8 +1,8 @@
 //! The whole machine in a file: configuration, CPU, memory, clock, devices, and what drives hold.
 //!
 //! What is not there is what no guest can see: shadows, translations, counters. Media that keep
-//! their writes by themselves (image files) are named by their size; whoever loads a snapshot
-//! brings the same ones.
+//! their writes by themselves (image files) are named by their size and by when they were last
+//! written; whoever loads a snapshot brings the same ones.
 
 mod container;
 mod cpu;
