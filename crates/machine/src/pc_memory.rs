@@ -116,11 +116,7 @@ impl Pc {
             // the ports from 3C0h on, and the VBE registers in a row
             Some(offset @ 0x400..=0x41f) => self.vga.read(offset - 0x400 + 0x10, now),
             Some(offset @ 0x500..=0x515) => {
-                let index = self.vga.read_vbe(0, VIDEO);
-                self.vga.write_vbe(0, (offset - 0x500) / 2, &mut Video(mem));
-                let value = self.vga.read_vbe(1, VIDEO);
-                self.vga.write_vbe(0, index, &mut Video(mem));
-                value.to_le_bytes()[usize::from(offset & 1)]
+                self.vbe_register(mem, offset - 0x500, |_| None).to_le_bytes()[usize::from(offset & 1)]
             }
             _ => 0xff,
         }
@@ -133,7 +129,14 @@ impl Pc {
         }
         match self.display_register(at) {
             Some(offset @ 0x400..=0x41f) => self.vga.write(offset - 0x400 + 0x10, value),
-            Some(offset @ 0x500..=0x515) => self.write_vbe_byte(mem, offset - 0x500, value),
+            Some(offset @ 0x500..=0x515) => {
+                // the other byte stays as it was
+                self.vbe_register(mem, offset - 0x500, |old| {
+                    let mut bytes = old.to_le_bytes();
+                    bytes[usize::from(offset & 1)] = value;
+                    Some(u16::from_le_bytes(bytes))
+                });
+            }
             _ => {}
         }
     }
@@ -144,21 +147,26 @@ impl Pc {
         if offset & 1 != 0 {
             return false;
         }
-        let index = self.vga.read_vbe(0, VIDEO);
-        self.vga.write_vbe(0, (offset - 0x500) / 2, &mut Video(mem));
-        self.vga.write_vbe(1, value, &mut Video(mem));
-        self.vga.write_vbe(0, index, &mut Video(mem));
+        self.vbe_register(mem, offset - 0x500, |_| Some(value));
         true
     }
 
-    /// A byte of the VBE registers in a row, the other one being as it was.
-    fn write_vbe_byte(&mut self, mem: &mut Memory, offset: u16, value: u8) {
+    /// Changes one of the VBE registers in a row, if `change` does, and returns what it held; the index that
+    /// the ports have selected stays.
+    fn vbe_register(
+        &mut self,
+        mem: &mut Memory,
+        offset: u16,
+        change: impl FnOnce(u16) -> Option<u16>,
+    ) -> u16 {
         let index = self.vga.read_vbe(0, VIDEO);
         self.vga.write_vbe(0, offset / 2, &mut Video(mem));
-        let mut bytes = self.vga.read_vbe(1, VIDEO).to_le_bytes();
-        bytes[usize::from(offset & 1)] = value;
-        self.vga.write_vbe(1, u16::from_le_bytes(bytes), &mut Video(mem));
+        let old = self.vga.read_vbe(1, VIDEO);
+        if let Some(new) = change(old) {
+            self.vga.write_vbe(1, new, &mut Video(mem));
+        }
         self.vga.write_vbe(0, index, &mut Video(mem));
+        old
     }
 
     /// One range of the BIOS area: RAM or flash, for loads and stores apart.

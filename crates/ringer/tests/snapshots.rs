@@ -4,46 +4,30 @@
 
 mod common;
 
-use common::{Files, output, refused, ringer};
+use common::{Files, Running, connect, looping_rom, output, refused, ringer};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// A machine that ends with its test.
-struct Running {
-    child: Child,
+/// A machine that is controlled.
+struct Controlled {
+    process: Running,
     stream: UnixStream,
     answers: BufReader<UnixStream>,
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // it may have ended by itself
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Running {
+impl Controlled {
     /// A machine with these arguments that is controlled over QMP.
-    fn start(files: &Files, arguments: &[&str]) -> Running {
+    fn start(files: &Files, arguments: &[&str]) -> Controlled {
         let socket = files.absent("socket");
         let mut command = ringer();
         command.args(["run", "--headless", "--serial", "none", &format!("--qmp=unix:{socket}")]);
-        let child = command.args(arguments).spawn().unwrap();
-        let until = Instant::now() + Duration::from_secs(60);
-        let stream = loop {
-            match UnixStream::connect(&socket) {
-                Ok(stream) => break stream,
-                Err(e) => assert!(Instant::now() < until, "{e}"),
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        };
+        let process = Running(command.args(arguments).spawn().unwrap());
+        let stream = connect(Path::new(&socket));
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let answers = BufReader::new(stream.try_clone().unwrap());
-        let mut running = Running { child, stream, answers };
+        let mut running = Controlled { process, stream, answers };
         running.line();
         running.execute("qmp_capabilities", "{}");
         running
@@ -72,22 +56,20 @@ impl Running {
 
     fn quit(mut self) {
         self.execute("quit", "{}");
-        assert!(self.child.wait().unwrap().success());
+        assert!(self.process.0.wait().unwrap().success());
     }
 }
 
 /// A BIOS that jumps to itself.
 fn bios(files: &Files) -> String {
-    let mut bios = vec![0xf4u8; 0x1_0000];
-    bios[0xfff0..0xfff2].copy_from_slice(&[0xeb, 0xfe]);
-    files.put("bios", &bios)
+    files.put("bios", &looping_rom())
 }
 
 /// A snapshot of a machine with one disk.
 fn saved(files: &Files, disk: &str) -> String {
     let snapshot = files.absent("snapshot");
     let bios = bios(files);
-    let mut machine = Running::start(files, &["--bios", &bios, "--disk", disk, "--memory", "4M"]);
+    let mut machine = Controlled::start(files, &["--bios", &bios, "--disk", disk, "--memory", "4M"]);
     assert!(machine.save(&snapshot)["return"].is_object());
     machine.quit();
     snapshot
@@ -102,7 +84,7 @@ fn a_machine_goes_on_in_another_process() {
     // no BIOS is looked for: it is in the snapshot
     let out = output(&[&["run", "--load", &snapshot, "--disk", &disk], &ends[..]].concat());
     assert!(out.status.success() && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
-    let mut again = Running::start(&files, &["--load", &snapshot, "--disk", &disk]);
+    let mut again = Controlled::start(&files, &["--load", &snapshot, "--disk", &disk]);
     let registers = again.execute("human-monitor-command", "{\"command-line\": \"info registers\"}");
     assert!(registers["return"].as_str().unwrap().contains("CS =f000 ffff0000"), "{registers}");
     assert!(again.save(&snapshot)["return"].is_object(), "over the one that it came from");
@@ -166,7 +148,7 @@ fn damaged_files_are_refused() {
 fn a_snapshot_is_written_whole_or_not_at_all() {
     let files = Files::new();
     let bios = bios(&files);
-    let mut machine = Running::start(&files, &["--bios", &bios, "--memory", "4M"]);
+    let mut machine = Controlled::start(&files, &["--bios", &bios, "--memory", "4M"]);
     let nowhere = files.absent("nowhere/snapshot");
     let error = machine.save(&nowhere);
     assert!(error["error"]["desc"].as_str().unwrap().contains(&nowhere), "{error}");

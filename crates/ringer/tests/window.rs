@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{Files, ringer};
+use common::{Files, Running, ringer};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use test_roms::asm;
 use test_roms::asm::{assemble, rom};
@@ -29,17 +29,6 @@ fn main() {
         Trial::test("no_display_is_told", no_display),
     ];
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// A process that ends with its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // it may have ended by itself
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A BIOS that fills the text screen with what the keyboard controller last sent, the byte as character and

@@ -3,7 +3,10 @@
 
 use assert_cmd::cargo::CommandCargoExt;
 use std::fs::write;
-use std::process::{Command, Output, Stdio};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub(crate) fn ringer() -> Command {
@@ -28,6 +31,36 @@ pub(crate) fn refused(arguments: &[&str], code: i32, words: &[&str]) {
         assert!(text.contains(word), "{arguments:?}: {text:?} does not name {word:?}");
     }
     assert!(out.stdout.is_empty(), "{:?}", String::from_utf8_lossy(&out.stdout));
+}
+
+/// A process that ends with its test.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // it may have ended by itself
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A connection to a socket on which a machine is about to listen.
+pub(crate) fn connect(socket: &Path) -> UnixStream {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        match UnixStream::connect(socket) {
+            Ok(stream) => return stream,
+            Err(e) => assert!(Instant::now() < until, "{}: {e}", socket.display()),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A ROM or BIOS that jumps to itself.
+pub(crate) fn looping_rom() -> Vec<u8> {
+    let mut rom = vec![0xf4u8; 0x1_0000];
+    rom[0xfff0..0xfff2].copy_from_slice(&[0xeb, 0xfe]);
+    rom
 }
 
 /// Files for one test.

@@ -5,13 +5,15 @@
 //! `../shared/guests`. What is absent is reported as ignored, aloud.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
-use assert_cmd::cargo::CommandCargoExt;
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::{Running, connect, looping_rom, ringer};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 use xtask::guests::{self, file};
 
 const CLIENT: &str = include_str!("client.py");
@@ -34,33 +36,11 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// A machine that ends with its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // it may have ended by itself
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn start(socket: &Path, arguments: &[&str]) -> Running {
-    let mut command = Command::cargo_bin("ringer").unwrap();
+    let mut command = ringer();
     command.arg("run").args(arguments).args(["--headless", "--serial", "none"]);
-    command.arg(format!("--qmp=unix:{}", socket.display())).stdin(Stdio::null());
+    command.arg(format!("--qmp=unix:{}", socket.display()));
     Running(command.spawn().unwrap())
-}
-
-fn connect(socket: &Path) -> UnixStream {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match UnixStream::connect(socket) {
-            Ok(stream) => return stream,
-            Err(e) if Instant::now() > until => panic!("{}: {e}", socket.display()),
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
-        }
-    }
 }
 
 fn qemu_qmp() -> Outcome {
@@ -85,12 +65,9 @@ fn qemu_qmp() -> Outcome {
     if status.success() { Ok(()) } else { Err(format!("the machine ended with {status}").into()) }
 }
 
-/// A ROM that jumps to itself.
 fn rom(dir: &Path) -> String {
-    let mut rom = vec![0xf4u8; 0x1_0000];
-    rom[0xfff0..0xfff2].copy_from_slice(&[0xeb, 0xfe]);
     let path = dir.join("rom");
-    std::fs::write(&path, rom).unwrap();
+    std::fs::write(&path, looping_rom()).unwrap();
     path.display().to_string()
 }
 
@@ -140,9 +117,8 @@ fn stale() -> Outcome {
     drop(std::os::unix::net::UnixListener::bind(&socket)?);
     let first = start(&socket, &["--rom", &rom]);
     drop(connect(&socket));
-    let second = Command::cargo_bin("ringer")?
-        .args(["run", "--rom", &rom, &format!("--qmp=unix:{}", socket.display())])
-        .output()?;
+    let second =
+        ringer().args(["run", "--rom", &rom, &format!("--qmp=unix:{}", socket.display())]).output()?;
     drop(first);
     let text = String::from_utf8(second.stderr)?;
     let named = text.contains("the QMP socket") && text.lines().count() == 1;
