@@ -1,0 +1,1 @@
+//! The JIT: [`sem::Emit`] by Cranelift, over regions of hot blocks.
