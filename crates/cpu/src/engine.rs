@@ -81,6 +81,34 @@ pub trait Monitor {
     ) -> Result<(), (usize, Fault)>;
 }
 
+/// The efficiency meter: what an engine that compiles has done (Popek and Goldberg's efficiency
+/// property in figures). Instructions are retired ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Meter {
+    /// Instructions that the interpreter ran, redone ones included.
+    pub interpreted: u64,
+    /// Instructions that compiled code had done by a routine outside.
+    pub called: u64,
+    /// Entries into compiled code from the engine's own loop.
+    pub entries: u64,
+    /// Exits to that loop: no compiled target, budget, instruction redone by the interpreter, stop.
+    pub exits: [u64; 4],
+    /// Regions in being.
+    pub regions: u64,
+    /// Regions compiled so far.
+    pub compiled_regions: u64,
+    /// Guest instructions in them.
+    pub compiled_instructions: u64,
+    /// Time spent compiling, in nanoseconds.
+    pub compile_nanos: u64,
+    /// Bytes of machine code in the cache.
+    pub code_bytes: u64,
+    /// Regions dropped because their code was written.
+    pub invalidations: u64,
+    /// Times that the code cache was full and emptied.
+    pub flushes: u64,
+}
+
 /// An engine: runs guest code from [`State`] until something needs the dispatcher.
 pub trait Engine {
     /// Runs until `cpu.retired` reaches `until` (exactly), a fault, or a request to leave.
@@ -89,4 +117,9 @@ pub trait Engine {
 
     /// Forgets all translations.
     fn flush(&mut self);
+
+    /// What it has compiled and run; `None` for an engine that does not compile.
+    fn meter(&self) -> Option<Meter> {
+        None
+    }
 }

@@ -7,7 +7,7 @@ mod segment;
 mod state;
 mod width;
 
-pub use engine::{Engine, Flow, Monitor, Place, StopReason};
+pub use engine::{Engine, Flow, Meter, Monitor, Place, StopReason};
 pub use fault::{Fault, PageFaultCode, vector};
 pub use isa::{CodeSize, CpuModel, Insn, Kind, Prefix, reg, seg};
 pub use segment::{DescriptorTable, Segment, rights};

@@ -6,6 +6,7 @@ use isa::{CpuModel, DecodeError, MAX_LENGTH, Routine, decode, routine};
 use mem::{Memory, PAGE};
 use sem::Body;
 use sem::shape::{Dynamic, Kinds, Picker};
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 /// Executes one decoded instruction.
@@ -35,6 +36,8 @@ pub(crate) struct Block {
     pub(crate) key: cpu::Key,
     /// Tells this block from others that had its place in the cache before.
     pub(crate) serial: u64,
+    /// How often it has run, as far as somebody wants to know ([`crate::Interpreter::step`]).
+    pub(crate) runs: Cell<u32>,
 }
 
 struct ToHandler;

@@ -3,6 +3,7 @@
 use crate::block::{Block, decode_block};
 use cpu::{CodeSize, CpuModel, Key};
 use mem::{Memory, PAGE, PAGE_SHIFT, Trace};
+use std::cell::Cell;
 use std::collections::HashMap;
 
 /// Blocks kept at most; one more empties the cache.
@@ -82,13 +83,13 @@ impl Cache {
 
     fn insert(&mut self, mem: &mut Memory, physical: u32, key: Key, size: CodeSize, model: CpuModel) -> u32 {
         if self.index.len() >= MOST {
-            self.flush(mem);
+            self.flush();
         }
         let (ops, bytes) = decode_block(mem, physical, size, model);
         self.serial += 1;
         // where the first instruction crosses the page, its bytes here still count as code
         let bytes = if ops.is_empty() { PAGE - physical % PAGE } else { bytes };
-        let block = Block { ops: ops.into(), bytes, physical, key, serial: self.serial };
+        let block = Block { ops: ops.into(), bytes, physical, key, serial: self.serial, runs: Cell::new(0) };
         let id = match self.free.pop() {
             Some(id) => {
                 self.blocks[id as usize] = block;
@@ -102,28 +103,38 @@ impl Cache {
         self.index.insert((physical, key), id);
         let frame = physical >> PAGE_SHIFT;
         self.frames.entry(frame).or_default().push(id);
-        self.trace(mem, frame);
+        mem.add_code(frame, self.blocks[id as usize].grains());
         id
     }
 
-    /// Tells memory which grains of a frame hold code.
-    fn trace(&self, mem: &mut Memory, frame: u32) {
+    /// The grains of a frame that hold decoded code.
+    pub(crate) fn code_in(&self, frame: u32) -> u64 {
         let ids = self.frames.get(&frame).map_or(&[][..], Vec::as_slice);
-        mem.set_code(frame, ids.iter().fold(0, |all, &id| all | self.blocks[id as usize].grains()));
+        ids.iter().fold(0, |all, &id| all | self.blocks[id as usize].grains())
+    }
+
+    /// Whether a block at an address of the arena has run.
+    pub(crate) fn knows(&self, physical: u32, key: Key) -> bool {
+        self.index.contains_key(&(physical, key))
+    }
+
+    /// Drops the blocks that a write to some grains of a frame has hit.
+    pub(crate) fn forget(&mut self, frame: u32, grains: u64) {
+        let ids = self.frames.remove(&frame).unwrap_or_default();
+        let (hit, kept): (Vec<u32>, Vec<u32>) =
+            ids.into_iter().partition(|&id| self.blocks[id as usize].grains() & grains != 0);
+        hit.into_iter().for_each(|id| self.kill(id));
+        if !kept.is_empty() {
+            self.frames.insert(frame, kept);
+        }
     }
 
     /// Drops the blocks that queued writes have hit.
     pub(crate) fn invalidate(&mut self, mem: &mut Memory) {
         for t in mem.take_code_writes() {
             let Trace::Code { frame, grains } = t else { continue };
-            let ids = self.frames.remove(&frame).unwrap_or_default();
-            let (hit, kept): (Vec<u32>, Vec<u32>) =
-                ids.into_iter().partition(|&id| self.blocks[id as usize].grains() & grains != 0);
-            hit.into_iter().for_each(|id| self.kill(id));
-            if !kept.is_empty() {
-                self.frames.insert(frame, kept);
-            }
-            self.trace(mem, frame);
+            self.forget(frame, grains);
+            mem.set_code(frame, self.code_in(frame));
         }
     }
 
@@ -135,8 +146,9 @@ impl Cache {
         self.free.push(id);
     }
 
-    pub(crate) fn flush(&mut self, mem: &mut Memory) {
-        self.frames.keys().for_each(|&frame| mem.set_code(frame, 0));
+    /// Empties the cache. Writes to what was code are still seen: that costs time only, and another
+    /// engine's code may lie there as well.
+    fn flush(&mut self) {
         self.clear();
     }
 

@@ -39,10 +39,10 @@ impl Engine for Interpreter {
     ) -> StopReason {
         cpu.until = until;
         cpu.leave = false;
-        if mem.has_traces() {
-            self.cache.invalidate(mem);
-        }
         while cpu.retired < until {
+            if mem.has_traces() {
+                self.cache.invalidate(mem);
+            }
             if let Err(reason) = self.step_block(cpu, mem, monitor) {
                 return reason;
             }
@@ -53,6 +53,74 @@ impl Engine for Interpreter {
     fn flush(&mut self) {
         self.cache.clear();
         self.crossings.fill(None);
+    }
+}
+
+/// What an engine that uses the interpreter for code that is not worth more wants of it. The caller
+/// has set [`State::until`] and [`State::leave`], and looks after writes to code.
+impl Interpreter {
+    /// Runs the block at EIP, or one instruction where there is none, within the budget; how often
+    /// that block has run.
+    ///
+    /// # Errors
+    /// Why the dispatcher is wanted.
+    #[inline]
+    pub fn step(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+    ) -> Result<u32, StopReason> {
+        let (linear, key) = (cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip), cpu.key());
+        let entry = mem.lookup_execute(linear);
+        let runs = self.cache.guess(linear, key, entry).map_or(0, |block| {
+            block.runs.set(block.runs.get().saturating_add(1));
+            block.runs.get()
+        });
+        self.step_block(cpu, mem, monitor)?;
+        Ok(runs)
+    }
+
+    /// Runs one instruction; of a repeated one as many iterations as the budget has.
+    ///
+    /// # Errors
+    /// Why the dispatcher is wanted.
+    pub fn single_step(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+    ) -> Result<(), StopReason> {
+        let linear = cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip);
+        let entry = mem.lookup_execute(linear);
+        match self.cache.guess(linear, cpu.key(), entry) {
+            Some(block) if fits(cpu, block) => {
+                let bytes = block.ops.get(1).map_or(block.bytes, |op| u32::from(op.offset));
+                run_ops(&block.ops[..1], bytes, cpu, mem, monitor)
+            }
+            Some(_) => self.single(cpu, mem, monitor),
+            None => {
+                let retired = cpu.retired;
+                self.prepare(cpu, mem, monitor, linear, cpu.key())?;
+                // prepared only, or nothing to prepare: then the instruction is done
+                if cpu.retired == retired { self.single(cpu, mem, monitor) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Whether a block of code of this size at an address of the arena has run.
+    pub fn ran(&self, physical: u32, key: Key) -> bool {
+        self.cache.knows(physical, key)
+    }
+
+    /// Drops what was decoded from some 64-byte grains of a frame.
+    pub fn forget(&mut self, frame: u32, grains: u64) {
+        self.cache.forget(frame, grains);
+    }
+
+    /// The 64-byte grains of a frame that hold decoded code.
+    pub fn code_in(&self, frame: u32) -> u64 {
+        self.cache.code_in(frame)
     }
 }
 
@@ -93,9 +161,10 @@ impl Interpreter {
         let mut entry = mem.lookup_execute(linear);
         if entry == 0 {
             let shadowed = monitor.fetch(cpu, mem, linear).map_err(StopReason::Fault)?;
-            // the walk may have set bits in a table that is code as well
-            if mem.has_traces() {
-                self.cache.invalidate(mem);
+            // the walk may have set bits in a table that is code as well: whoever runs the engine
+            // has to look first
+            if mem.has_code_writes() {
+                return Ok(());
             }
             entry = mem.lookup_execute(linear);
             if !shadowed || entry == 0 {

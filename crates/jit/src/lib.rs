@@ -1,1 +1,42 @@
 //! The JIT: [`sem::Emit`] by Cranelift, over regions of hot blocks.
+//!
+//! Code runs in the interpreter first. A block that has run often becomes the head of a region
+//! ([`plan`]), which is compiled as one function ([`region`]) with the guest's registers in SSA form,
+//! and entered from the loop in [`engine`], or from another region by the jump cache ([`stubs`]).
+//! What is not plain leaves the region before anything of the instruction is done.
+
+mod access;
+mod arith;
+mod backend;
+mod cache;
+mod context;
+mod effects;
+mod emit;
+mod engine;
+mod flags;
+mod flow;
+mod fold;
+mod fpu;
+mod key;
+mod lower;
+mod plan;
+mod region;
+mod regions;
+mod settle;
+mod sse;
+mod stubs;
+mod wide;
+
+pub use backend::BackendError;
+pub use cache::NoExecutableMemory;
+pub use engine::{Jit, JitError};
+
+/// Offset of MMn in [`cpu::Fpu`].
+fn mmx_offset(n: usize) -> usize {
+    std::mem::offset_of!(cpu::Fpu, significand) + 8 * n
+}
+
+/// Offset of the sign and exponent above MMn in [`cpu::Fpu`].
+fn mmx_exponent_offset(n: usize) -> usize {
+    std::mem::offset_of!(cpu::Fpu, exponent) + 2 * n
+}

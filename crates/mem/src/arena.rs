@@ -30,6 +30,10 @@ impl Arena {
             .map_anon()
             .map_err(|_| MemoryError::Map { bytes: len })?;
         let base = map.as_mut_ptr() as u64;
+        // shadow entries are differences between this and 32-bit addresses: positive, and not 0
+        if base <= u64::from(u32::MAX) || base >> 62 != 0 {
+            return Err(MemoryError::Map { bytes: len });
+        }
         Ok(Arena { map, base, len })
     }
 

@@ -15,7 +15,7 @@ mod walk;
 
 pub use arena::{Arena, HostAddress};
 pub use physical::Window;
-pub use shadow::{Memory, MemoryError, PageKind, Rights};
+pub use shadow::{Arrays, Memory, MemoryError, PageKind, Rights};
 pub use space::{Role, SpaceId};
 pub use trace::{TableUse, Trace};
 pub use walk::{Access, PageError, Paging, Physical, Walk, walk};

@@ -59,6 +59,11 @@ impl ReverseMap {
         self.free = at;
     }
 
+    /// The frame that a node in use is listed under.
+    pub(crate) fn frame(&self, at: u32) -> Option<u32> {
+        self.pool.get(at as usize).map(|node| node.frame)
+    }
+
     pub(crate) fn users(&self, frame: u32) -> impl Iterator<Item = (SpaceId, u32)> + '_ {
         let mut at = self.heads.get(frame as usize).copied().unwrap_or(END);
         std::iter::from_fn(move || {

@@ -40,10 +40,12 @@ pub struct Rights {
     pub execute: bool,
 }
 
-/// Entry bit: the page is memory and the address bits are valid.
-const VALID: u64 = 1;
-/// Entry bit: stores go through the code bitmap first.
-const FINE: u64 = 2;
+/// A read or write entry is what is added to a linear address of the page to get the host's; 0 is
+/// none. An execute entry is the host address of the page's first byte.
+const ABSENT: u64 = 0;
+/// Bit of a write entry: stores go through the code bitmap first. The top bit, so that one signed
+/// comparison tells the entries that need no look.
+const FINE: u64 = 1 << 63;
 
 /// Host pages of shadow arrays in all, beyond which the least recently used space goes.
 const SHADOW_PAGES: usize = 48 << 10;
@@ -57,11 +59,25 @@ struct View {
     execute: *const u64,
 }
 
+/// Host addresses of what compiled code looks at: the three arrays of the current space and
+/// privilege, of 2^20 entries of 8 bytes each, by linear page number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Arrays {
+    /// What is added to a linear address for a load; 0: none.
+    pub read: u64,
+    /// What is added for a store; 0: none; with bit 63 set, [`Memory::code_map`] is asked first.
+    pub write: u64,
+    /// The host address of an executable page; 0: none.
+    pub execute: u64,
+}
+
 /// Guest memory of one machine, with the shadows of its address spaces.
 pub struct Memory {
     pub(crate) arena: Arena,
     pub(crate) kinds: Vec<PageKind>,
     pub(crate) traces: Vec<FrameTraces>,
+    /// The grains of each frame that hold translated code.
+    pub(crate) code: Box<[u64]>,
     reverse: ReverseMap,
     spaces: Vec<Option<Space>>,
     index: HashMap<(u32, Role), SpaceId>,
@@ -105,6 +121,7 @@ impl Memory {
             arena,
             kinds: vec![PageKind::Ram; frames],
             traces: vec![FrameTraces::default(); all],
+            code: vec![0; all].into(),
             reverse: ReverseMap::new(all),
             view: View { read: first.array(0), write: first.array(1), execute: first.array(2) },
             spaces: vec![Some(first)],
@@ -149,7 +166,7 @@ impl Memory {
         // alive while it is current (`set_view`); the index has 20 bits.
         let entry = unsafe { *self.view.read.add((linear >> PAGE_SHIFT) as usize) };
         let inside = linear & (PAGE - 1) <= PAGE - size;
-        (entry & VALID != 0 && inside).then(|| host(entry, linear))
+        (entry != ABSENT && inside).then(|| host(entry, linear))
     }
 
     /// Host address for a store of `size` bytes at `linear`, when it is plain memory and hits
@@ -159,7 +176,7 @@ impl Memory {
         // SAFETY: as in `lookup_read`.
         let entry = unsafe { *self.view.write.add((linear >> PAGE_SHIFT) as usize) };
         let inside = linear & (PAGE - 1) <= PAGE - size;
-        if entry & VALID == 0 || !inside {
+        if entry == ABSENT || !inside {
             return None;
         }
         if entry & FINE != 0 && self.hits_code(host(entry, linear), size) {
@@ -178,7 +195,25 @@ impl Memory {
     /// Address in the arena of `linear` under an execute entry: the physical address, for RAM.
     #[inline(always)]
     pub fn physical_of(&self, entry: u64, linear: u32) -> u32 {
-        (host(entry, linear).0.wrapping_sub(self.arena.base())) as u32
+        (entry.wrapping_sub(self.arena.base())) as u32 | linear & (PAGE - 1)
+    }
+
+    /// The arrays that engines look at now. They change with the space and the privilege, that is,
+    /// only while the monitor is at work.
+    pub fn arrays(&self) -> Arrays {
+        let View { read, write, execute } = self.view;
+        Arrays { read: read as u64, write: write as u64, execute: execute as u64 }
+    }
+
+    /// Host address of the map of code: a 64-bit word a frame of the arena, bit n for the n-th 64
+    /// bytes. It stays where it is.
+    pub fn code_map(&self) -> u64 {
+        self.code.as_ptr() as u64
+    }
+
+    /// Host address of the arena's first byte.
+    pub fn arena_base(&self) -> u64 {
+        self.arena.base()
     }
 
     /// As [`Memory::lookup_read`] for either privilege, whatever the view: system structures are
@@ -186,7 +221,7 @@ impl Memory {
     pub fn lookup_read_as(&self, user: bool, linear: u32, size: u32) -> Option<HostAddress> {
         let entry = self.entry_of(user, 0, linear);
         let inside = linear & (PAGE - 1) <= PAGE - size;
-        (entry & VALID != 0 && inside).then(|| host(entry, linear))
+        (entry != ABSENT && inside).then(|| host(entry, linear))
     }
 
     /// As [`Memory::lookup_write`] for either privilege.
@@ -194,7 +229,7 @@ impl Memory {
         let entry = self.entry_of(user, 1, linear);
         let inside = linear & (PAGE - 1) <= PAGE - size;
         let hit = entry & FINE != 0 && self.hits_code(host(entry, linear), size);
-        (entry & VALID != 0 && inside && !hit).then(|| host(entry, linear))
+        (entry != ABSENT && inside && !hit).then(|| host(entry, linear))
     }
 
     fn entry_of(&self, user: bool, array: usize, linear: u32) -> u64 {
@@ -206,8 +241,7 @@ impl Memory {
     #[inline(never)]
     fn hits_code(&self, at: HostAddress, size: u32) -> bool {
         let physical = at.0.wrapping_sub(self.arena.base()) as u32;
-        let traces = &self.traces[(physical >> PAGE_SHIFT) as usize];
-        traces.code & grains(physical & (PAGE - 1), size) != 0
+        self.code[(physical >> PAGE_SHIFT) as usize] & grains(physical & (PAGE - 1), size) != 0
     }
 
     /// Reads bytes at an address that a lookup gave.
@@ -342,13 +376,14 @@ impl Memory {
         if traces.watch {
             return;
         }
-        let code = traces.code != 0;
+        let code = self.code[frame as usize] != 0;
         let direct = self.resolve_write(at) == Some(target);
         let write = rights.write && direct && !traces.table && traces.dirty == ALL_LOGS;
         let id = self.current;
         let first = if user { 3 } else { 0 };
-        let entry = (self.arena.base() + (u64::from(frame) << PAGE_SHIFT)) | VALID;
-        self.show(id, page, frame, entry);
+        let bytes = self.arena.base() + (u64::from(frame) << PAGE_SHIFT);
+        let entry = bytes - (u64::from(page) << PAGE_SHIFT);
+        self.show(id, page, frame);
         let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) else { return };
         if rights.read {
             space.set(first, page, entry);
@@ -357,18 +392,17 @@ impl Memory {
             space.set(first + 1, page, if code { entry | FINE } else { entry });
         }
         if rights.execute {
-            space.set(first + 2, page, entry);
+            space.set(first + 2, page, bytes);
         }
         self.fills += 1;
         self.bound();
     }
 
     /// Enters (space, page) into the frame's list, once, and out of another frame's.
-    fn show(&mut self, id: SpaceId, page: u32, frame: u32, entry: u64) {
+    fn show(&mut self, id: SpaceId, page: u32, frame: u32) {
         let Some(Some(space)) = self.spaces.get(usize::from(id.0)) else { return };
         if space.is_present(page) {
-            let shown = (0..ARRAYS).map(|a| space.get(a, page)).find(|e| e & VALID != 0);
-            if shown.is_some_and(|e| e & !FINE == entry) {
+            if self.reverse.frame(space.get(NODES, page) as u32) == Some(frame) {
                 return;
             }
             self.drop_page(id, page);
@@ -458,5 +492,5 @@ impl Memory {
 
 #[inline(always)]
 fn host(entry: u64, linear: u32) -> HostAddress {
-    HostAddress((entry & !u64::from(PAGE - 1)) | u64::from(linear & (PAGE - 1)))
+    HostAddress((entry & !FINE) + u64::from(linear))
 }

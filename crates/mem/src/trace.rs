@@ -39,8 +39,6 @@ pub struct TableUse {
 /// What is traced in one frame.
 #[derive(Clone)]
 pub(crate) struct FrameTraces {
-    /// Grains with translated code.
-    pub(crate) code: u64,
     /// The frame is a page table in use.
     pub(crate) table: bool,
     /// Every access takes the slow path (watchpoints).
@@ -58,7 +56,7 @@ pub(crate) const ALL_LOGS: u8 = RAM_LOG | SCREEN_LOG;
 
 impl Default for FrameTraces {
     fn default() -> FrameTraces {
-        FrameTraces { code: 0, table: false, watch: false, dirty: ALL_LOGS }
+        FrameTraces { table: false, watch: false, dirty: ALL_LOGS }
     }
 }
 

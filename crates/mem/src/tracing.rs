@@ -20,7 +20,7 @@ impl Memory {
     fn note_write_in_page(&mut self, frame: u32, offset: u32, len: u32) {
         let Some(traces) = self.traces.get_mut(frame as usize) else { return };
         traces.dirty = ALL_LOGS;
-        let hit = traces.code & grains(offset, len);
+        let hit = self.code[frame as usize] & grains(offset, len);
         if hit != 0 {
             self.queue.push(Trace::Code { frame, grains: hit });
         }
@@ -34,7 +34,7 @@ impl Memory {
         let frame = at >> PAGE_SHIFT;
         let Some(traces) = self.traces.get_mut(frame as usize) else { return };
         traces.dirty = ALL_LOGS;
-        let hit = traces.code & grains(at % PAGE, 4);
+        let hit = self.code[frame as usize] & grains(at % PAGE, 4);
         if hit != 0 {
             self.queue.push(Trace::Code { frame, grains: hit });
         }
@@ -44,6 +44,12 @@ impl Memory {
     #[inline(always)]
     pub fn has_traces(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Whether writes to code wait in the queue.
+    #[inline]
+    pub fn has_code_writes(&self) -> bool {
+        self.has_traces() && self.queue.iter().any(|t| matches!(t, Trace::Code { .. }))
     }
 
     /// Takes the queued table writes, leaving those to code for the engine.
@@ -60,10 +66,16 @@ impl Memory {
         code
     }
 
+    /// Declares that some grains of a frame hold translated code, besides those that do.
+    pub fn add_code(&mut self, frame: u32, code: u64) {
+        let old = self.code.get(frame as usize).copied().unwrap_or(0);
+        self.set_code(frame, old | code);
+    }
+
     /// Declares which grains of a frame hold translated code.
     pub fn set_code(&mut self, frame: u32, code: u64) {
-        if let Some(t) = self.traces.get_mut(frame as usize) {
-            let old = std::mem::replace(&mut t.code, code);
+        if let Some(grains) = self.code.get_mut(frame as usize) {
+            let old = std::mem::replace(grains, code);
             if (old == 0) != (code == 0) {
                 self.revoke_writes(frame);
             }

@@ -41,7 +41,7 @@ fn compute<E: Emit>(e: &mut E, op: Op, w: Width, a: E::Val, b: E::Val) -> (E::Va
             let c = carry(e, w);
             let sum = e.add(w, a, b);
             let r = e.add(w, sum, c);
-            (r, Flags::Add { w, a, b, r })
+            (r, Flags::AddCarry { w, a, b, r })
         }
         Op::Sub => {
             let r = e.sub(w, a, b);
@@ -51,7 +51,7 @@ fn compute<E: Emit>(e: &mut E, op: Op, w: Width, a: E::Val, b: E::Val) -> (E::Va
             let c = carry(e, w);
             let difference = e.sub(w, a, b);
             let r = e.sub(w, difference, c);
-            (r, Flags::Sub { w, a, b, r })
+            (r, Flags::SubBorrow { w, a, b, r })
         }
         Op::And => logic(e.and(w, a, b), w),
         Op::Or => logic(e.or(w, a, b), w),

@@ -99,7 +99,7 @@ pub fn bit_scan<E: Emit>(e: &mut E, w: Width, reverse: bool) -> Result<(), E::St
 #[inline(always)]
 pub fn set_condition<E: Emit>(e: &mut E, cc: u8) -> Result<(), E::Stop> {
     let dest = e.place(0, B8, Access::Write)?;
-    let c = crate::flags::condition(e, cc);
+    let c = e.condition(cc);
     let byte = e.trunc(B32, B8, c);
     e.write(dest, B8, byte);
     Ok(())
@@ -111,7 +111,7 @@ pub fn cmov<E: Emit>(e: &mut E, cc: u8, w: Width) -> Result<(), E::Stop> {
     let source = e.place(1, w, Access::Read)?;
     let dest = e.place(0, w, Access::Modify)?;
     let (a, old) = (e.read(source, w), e.read(dest, w));
-    let c = crate::flags::condition(e, cc);
+    let c = e.condition(cc);
     let r = e.select(w, c, a, old);
     e.write(dest, w, r);
     Ok(())

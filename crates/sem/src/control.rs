@@ -1,6 +1,6 @@
 //! Near control transfer (SDM vol. 1, 7.3.8).
 
-use crate::flags::{Flag, condition};
+use crate::flags::Flag;
 use crate::stack::{pop_place, push_place};
 use crate::{Access, Emit};
 use cpu::Width::{B16, B32};
@@ -28,7 +28,7 @@ fn cut<E: Emit>(e: &mut E, w: Width, offset: E::Val) -> E::Val {
 #[inline(always)]
 pub fn jcc<E: Emit>(e: &mut E, cc: u8, w: Width) -> Result<(), E::Stop> {
     let t = target(e, w);
-    let c = condition(e, cc);
+    let c = e.condition(cc);
     e.jump_if(c, t)
 }
 

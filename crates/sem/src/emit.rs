@@ -212,6 +212,11 @@ pub trait Emit: Sized {
     fn set_flags(&mut self, f: Flags<Self::Val>);
     /// One arithmetic flag, 0 or 1.
     fn flag(&mut self, f: Flag) -> Self::Val;
+    /// A condition code (SDM vol. 2, appendix B, table B-10), 0 or 1.
+    #[inline(always)]
+    fn condition(&mut self, cc: u8) -> Self::Val {
+        crate::flags::condition(self, cc)
+    }
     /// DF, 0 or 1.
     fn direction(&mut self) -> Self::Val;
     /// Sets DF to a constant.

@@ -28,13 +28,17 @@ pub enum Flag {
 
 /// What an instruction says of the flags. Operands and results have width `w`; single flags
 /// are 0 or 1.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 #[allow(missing_docs)]
 pub enum Flags<V> {
-    /// Of `r = a + b` (+ carry).
+    /// Of `r = a + b`.
     Add { w: Width, a: V, b: V, r: V },
-    /// Of `r = a - b` (- borrow).
+    /// Of `r = a + b + carry`.
+    AddCarry { w: Width, a: V, b: V, r: V },
+    /// Of `r = a - b`.
     Sub { w: Width, a: V, b: V, r: V },
+    /// Of `r = a - b - borrow`.
+    SubBorrow { w: Width, a: V, b: V, r: V },
     /// Of a bitwise result: CF, OF and AF clear.
     Logic { w: Width, r: V },
     /// Of `r = a + 1`, with CF as it was.
@@ -51,11 +55,11 @@ pub enum Flags<V> {
 #[inline(always)]
 pub fn canonical<E: Emit>(e: &mut E, f: Flags<E::Val>) -> (E::Val, E::Val) {
     match f {
-        Flags::Add { w, a, b, r } => {
+        Flags::Add { w, a, b, r } | Flags::AddCarry { w, a, b, r } => {
             let c = carries(e, w, a, b, r);
             (e.sext(w, B64, r), auxiliary(e, w, c))
         }
-        Flags::Sub { w, a, b, r } => {
+        Flags::Sub { w, a, b, r } | Flags::SubBorrow { w, a, b, r } => {
             let c = borrows(e, w, a, b, r);
             (e.sext(w, B64, r), auxiliary(e, w, c))
         }

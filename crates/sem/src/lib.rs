@@ -16,6 +16,7 @@ pub mod shape;
 pub mod shifts;
 pub mod stack;
 pub mod strings;
+pub mod thunk;
 
 pub use emit::{Access, Bulk, Emit, Guard, Memory16};
 pub use map::{Binding, Body, Routine, bind, binding};

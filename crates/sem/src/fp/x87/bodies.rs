@@ -1,7 +1,7 @@
 //! How x87 instructions meet their operands.
 
 use super::{BLOCKED, Format, X87, X87Op};
-use crate::flags::{Flags, condition};
+use crate::flags::Flags;
 use crate::{Access, Emit, Guard, Memory16};
 use cpu::Width::{B16, B32, B64};
 
@@ -147,7 +147,7 @@ pub(super) fn sets_flags<E: Emit>(e: &mut E, op: X87Op, pops: u8) -> Result<(), 
 pub(super) fn moves_if<E: Emit>(e: &mut E, cc: u8) -> Result<(), E::Stop> {
     e.guard(Guard::Fpu)?;
     e.note_fpu();
-    let c = condition(e, cc);
+    let c = e.condition(cc);
     let low = e.zext(B32, B64, c);
     let high = e.imm(B64, 0);
     let a = e.wide_join(low, high);

@@ -1,0 +1,119 @@
+//! Cranelift, in one place: settings, functions, machine code.
+
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{AbiParam, Function, Signature};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+
+/// How much the compiler tries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Effort {
+    /// Quick code, quickly.
+    None,
+    /// Good code for the hottest regions.
+    Speed,
+}
+
+/// Host addresses that compiled code calls or jumps to.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Addresses {
+    /// The dispatcher in compiled code.
+    pub(crate) dispatch: u64,
+    /// `engine::callout`.
+    pub(crate) callout: u64,
+    /// `engine::settle`, by PreserveAll.
+    pub(crate) settle: u64,
+}
+
+/// Why code could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// There is no back end for this host.
+    #[error("no compiler for this host: {0}")]
+    Host(String),
+    /// The compiler refused a function: an error of this crate.
+    #[error("the compiler refused a region: {0}")]
+    Refused(String),
+}
+
+/// Cranelift for this host, at two levels of effort.
+pub(crate) struct Backend {
+    quick: OwnedTargetIsa,
+    good: OwnedTargetIsa,
+    context: cranelift_codegen::Context,
+    builder: FunctionBuilderContext,
+}
+
+fn target(level: &str) -> Result<OwnedTargetIsa, BackendError> {
+    let mut b = settings::builder();
+    let checked = if cfg!(debug_assertions) { "true" } else { "false" };
+    let wanted = [
+        ("opt_level", level),
+        ("enable_verifier", checked),
+        ("unwind_info", "false"),
+        // tail calls need them
+        ("preserve_frame_pointers", "true"),
+        ("is_pic", "false"),
+        ("enable_probestack", "false"),
+        ("enable_heap_access_spectre_mitigation", "false"),
+        ("enable_table_access_spectre_mitigation", "false"),
+    ];
+    for (name, value) in wanted {
+        b.set(name, value).map_err(|e| BackendError::Host(e.to_string()))?;
+    }
+    let host = cranelift_native::builder().map_err(|e| BackendError::Host(e.to_owned()))?;
+    host.finish(settings::Flags::new(b)).map_err(|e| BackendError::Host(e.to_string()))
+}
+
+/// A signature of 64-bit arguments without results.
+pub(crate) fn signature(convention: CallConv, arguments: usize) -> Signature {
+    let mut s = Signature::new(convention);
+    s.params.extend(std::iter::repeat_n(AbiParam::new(I64), arguments));
+    s
+}
+
+impl Backend {
+    pub(crate) fn new() -> Result<Backend, BackendError> {
+        Ok(Backend {
+            quick: target("none")?,
+            good: target("speed")?,
+            context: cranelift_codegen::Context::new(),
+            builder: FunctionBuilderContext::new(),
+        })
+    }
+
+    /// The convention of Rust's `extern "C"`.
+    pub(crate) fn host_convention(&self) -> CallConv {
+        self.quick.default_call_conv()
+    }
+
+    /// Compiles what `build` writes; returns the machine code, which is position-independent.
+    pub(crate) fn compile(
+        &mut self,
+        signature: Signature,
+        effort: Effort,
+        build: impl FnOnce(&mut FunctionBuilder<'_>),
+    ) -> Result<Vec<u8>, BackendError> {
+        self.context.clear();
+        self.context.func = Function::with_name_signature(Default::default(), signature);
+        let target = if effort == Effort::None { &self.quick } else { &self.good };
+        let mut b = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
+        build(&mut b);
+        b.finalize(target.frontend_config());
+        if std::env::var_os("RINGER_IR").is_some() {
+            eprintln!("{}", self.context.func.display());
+        }
+        match self.context.compile(&**target, &mut ControlPlane::default()) {
+            Ok(code) if code.buffer.relocs().is_empty() => Ok(code.code_buffer().to_vec()),
+            Ok(_) => Err(BackendError::Refused("relocations".to_owned())),
+            Err(e) => {
+                let why = e.inner.to_string();
+                // what was begun is of no use to the next function
+                self.builder = FunctionBuilderContext::new();
+                Err(BackendError::Refused(why))
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What compiled code has at hand besides the guest's state: one structure, addressed by offset.
+
+use std::mem::offset_of;
+
+/// Entries of the jump cache.
+pub(crate) const JUMPS: usize = 1 << 14;
+
+/// One guess: where the code for a linear address is.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Jump {
+    /// Linear address, with the key above it.
+    pub(crate) tag: u64,
+    /// The execute entry that the page had.
+    pub(crate) entry: u64,
+    /// Host address of the region's code; 0: none.
+    pub(crate) code: u64,
+    /// Which of its entries.
+    pub(crate) index: u64,
+}
+
+impl Jump {
+    pub(crate) const NONE: Jump = Jump { tag: u64::MAX, entry: 0, code: 0, index: 0 };
+}
+
+/// Why compiled code came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum Exit {
+    /// The jump cache has nothing for EIP.
+    Lookup = 0,
+    /// What is left of the budget does not cover what comes.
+    Budget = 1,
+    /// The instruction at EIP is for the interpreter.
+    Redo = 2,
+    /// A routine outside has something for the dispatcher.
+    Stopped = 3,
+}
+
+/// See the module.
+#[repr(C, align(64))]
+pub(crate) struct Context {
+    /// Arrays of the current space and privilege ([`mem::Arrays`]).
+    pub(crate) read: u64,
+    pub(crate) write: u64,
+    pub(crate) execute: u64,
+    /// [`mem::Memory::code_map`] and [`mem::Memory::arena_base`].
+    pub(crate) code_map: u64,
+    pub(crate) arena: u64,
+    /// The jump cache.
+    pub(crate) jumps: u64,
+    /// The present key, in the upper half.
+    pub(crate) key: u64,
+    /// Instructions of the budget that have not retired.
+    pub(crate) left: i64,
+    /// [`Exit`].
+    pub(crate) exit: u32,
+    /// Which of the region's places left, for [`Exit::Redo`].
+    pub(crate) site: u32,
+    /// The region that was entered last.
+    pub(crate) region: u64,
+    /// How the flags are kept: low half 0 for the state's canonical form, else a [`Kind`] of
+    /// `flags_a` and `flags_b`; upper half the same for an INC or DEC after that, of `flags_step`.
+    pub(crate) flags_kinds: u64,
+    pub(crate) flags_a: u64,
+    pub(crate) flags_b: u64,
+    pub(crate) flags_step: u64,
+    /// Operands and results of routines outside, and of x87 instructions.
+    pub(crate) slots: [u128; 4],
+    /// The guest's x87 registers are in the host's unit.
+    pub(crate) x87_live: u32,
+    /// What a routine outside needs: see `engine::Call`.
+    pub(crate) call: u64,
+    /// Instructions that routines outside have retired for compiled code.
+    pub(crate) called: u64,
+}
+
+macro_rules! offsets {
+    ($($name:ident: $field:ident;)*) => {
+        $(pub(crate) const $name: i32 = offset_of!(Context, $field) as i32;)*
+    };
+}
+
+offsets! {
+    READ: read; WRITE: write; EXECUTE: execute; CODE_MAP: code_map; ARENA: arena; JUMP_CACHE: jumps;
+    KEY: key; LEFT: left; EXIT: exit; SITE: site; REGION: region; FLAGS_KINDS: flags_kinds;
+    FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step; SLOTS: slots; X87_LIVE: x87_live;
+}
+
+/// A kind of kept flags in [`Context::flags_kinds`]: what was done, and the width in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Kind(pub(crate) u32);
+
+impl Kind {
+    pub(crate) const ADD: u32 = 1;
+    pub(crate) const SUB: u32 = 2;
+    pub(crate) const LOGIC: u32 = 3;
+    pub(crate) const INC: u32 = 4;
+    pub(crate) const DEC: u32 = 5;
+
+    pub(crate) fn new(operation: u32, w: cpu::Width) -> Kind {
+        Kind(operation << 8 | w.bytes())
+    }
+
+    pub(crate) fn operation(self) -> u32 {
+        self.0 >> 8
+    }
+
+    pub(crate) fn width(self) -> cpu::Width {
+        match self.0 & 0xff {
+            1 => cpu::Width::B8,
+            2 => cpu::Width::B16,
+            4 => cpu::Width::B32,
+            _ => cpu::Width::B64,
+        }
+    }
+}
+
+impl Context {
+    pub(crate) fn new() -> Context {
+        Context {
+            read: 0,
+            write: 0,
+            execute: 0,
+            code_map: 0,
+            arena: 0,
+            jumps: 0,
+            key: 0,
+            left: 0,
+            exit: 0,
+            site: 0,
+            region: 0,
+            flags_kinds: 0,
+            flags_a: 0,
+            flags_b: 0,
+            flags_step: 0,
+            slots: [0; 4],
+            x87_live: 0,
+            call: 0,
+            called: 0,
+        }
+    }
+}

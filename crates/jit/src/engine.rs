@@ -1,0 +1,360 @@
+//! The engine: interprets what is cold, enters what is compiled, compiles what gets hot.
+
+use crate::backend::{Addresses, Backend, BackendError, Effort};
+use crate::cache::{CodeCache, NoExecutableMemory};
+use crate::context::{Context, Exit};
+use crate::key::Key;
+use crate::plan::{Plan, Profile, plan};
+use crate::region::{self, Options};
+use crate::regions::Regions;
+use crate::settle::settle;
+use crate::stubs;
+use cpu::{Engine, Meter, Monitor, State, StopReason, seg};
+use interp::Interpreter;
+use mem::{Memory, Trace};
+use std::time::Instant;
+
+/// Runs of a block by the interpreter before it becomes the head of a region.
+const HOT: u32 = 40;
+/// Bytes of the code cache.
+const CODE: usize = 48 << 20;
+
+/// Why there is no JIT on this host.
+#[derive(Debug, thiserror::Error)]
+pub enum JitError {
+    /// See [`NoExecutableMemory`].
+    #[error(transparent)]
+    Memory(#[from] NoExecutableMemory),
+    /// See [`BackendError`].
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+/// What routines that compiled code calls need of the engine that entered it.
+struct Call {
+    mem: *mut Memory,
+    monitor: *mut (dyn Monitor + 'static),
+    interpreter: *mut Interpreter,
+    reason: Option<StopReason>,
+}
+
+type Enter = unsafe extern "C" fn(*mut Context, *mut State, u64, u64);
+
+/// The JIT engine.
+pub struct Jit {
+    interpreter: Interpreter,
+    regions: Regions,
+    cache: CodeCache,
+    backend: Backend,
+    context: Box<Context>,
+    enter: Enter,
+    addresses: Addresses,
+    options: Options,
+    hot: u32,
+    meter: Meter,
+}
+
+impl Jit {
+    /// An engine that compiles a block's region when the interpreter has run it `hot` times.
+    ///
+    /// # Errors
+    /// The host has no back end, or gives no executable memory.
+    pub fn new(hot: u32) -> Result<Jit, JitError> {
+        let mut backend = Backend::new()?;
+        let mut cache = CodeCache::new(CODE)?;
+        let mut place = |code: Vec<u8>| {
+            cache.place(&code).ok_or_else(|| BackendError::Refused("no room for the first code".to_owned()))
+        };
+        let enter = place(stubs::enter(&mut backend)?)?;
+        let dispatch = place(stubs::dispatch(&mut backend)?)?;
+        cache.keep();
+        // SAFETY: the address is that of code compiled for exactly this signature and the host's
+        // convention, complete, and executable as long as `cache`, which this engine owns.
+        let enter = unsafe { std::mem::transmute::<usize, Enter>(enter as usize) };
+        let addresses = Addresses {
+            dispatch,
+            callout: callout as *const () as u64,
+            settle: settle_flags as *const () as u64,
+        };
+        let options = Options { host: backend.host_convention() };
+        Ok(Jit {
+            interpreter: Interpreter::default(),
+            regions: Regions::new(),
+            cache,
+            backend,
+            context: Box::new(Context::new()),
+            enter,
+            addresses,
+            options,
+            hot,
+            meter: Meter::default(),
+        })
+    }
+
+    /// An engine with the usual threshold.
+    ///
+    /// # Errors
+    /// As [`Jit::new`].
+    pub fn with_defaults() -> Result<Jit, JitError> {
+        Jit::new(HOT)
+    }
+}
+
+struct Ran<'a> {
+    interpreter: &'a Interpreter,
+    regions: &'a Regions,
+    key: Key,
+    size: cpu::Key,
+}
+
+impl Profile for Ran<'_> {
+    fn ran(&self, physical: u32) -> bool {
+        self.interpreter.ran(physical, self.size)
+    }
+    fn compiled(&self, physical: u32) -> bool {
+        self.regions.has_door(physical, self.key)
+    }
+}
+
+impl Engine for Jit {
+    fn run(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+        until: u64,
+    ) -> StopReason {
+        cpu.until = until;
+        cpu.leave = false;
+        loop {
+            if mem.has_traces() {
+                self.invalidate(mem);
+            }
+            if cpu.retired >= until {
+                return StopReason::Budget;
+            }
+            if let Err(reason) = self.once(cpu, mem, monitor) {
+                return reason;
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.interpreter.flush();
+        self.regions.clear();
+        self.cache.clear();
+    }
+
+    fn meter(&self) -> Option<Meter> {
+        Some(Meter {
+            regions: self.regions.len() as u64,
+            code_bytes: self.cache.used() as u64,
+            called: self.context.called,
+            ..self.meter
+        })
+    }
+}
+
+impl Jit {
+    /// Runs compiled code at EIP, or a block of the interpreter.
+    #[inline]
+    fn once(&mut self, cpu: &mut State, mem: &mut Memory, monitor: &mut dyn Monitor) -> Result<(), StopReason> {
+        let key = Key::of(cpu);
+        let linear = cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip);
+        let entry = mem.lookup_execute(linear);
+        let door = self.regions.find(linear, key, entry, || mem.physical_of(entry, linear));
+        let Some((code, index)) = door else { return self.interpret(cpu, mem, monitor, key) };
+        match self.enter(cpu, mem, monitor, key, code, index) {
+            Ok(Exit::Lookup) => Ok(()),
+            Ok(_) if cpu.leave => Err(StopReason::Leave),
+            Ok(_) => self.interpret(cpu, mem, monitor, key),
+            Err(reason) => Err(reason),
+        }
+    }
+
+    /// Has the interpreter run the block at EIP; compiles it if it is hot.
+    fn interpret(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+        key: Key,
+    ) -> Result<(), StopReason> {
+        if cpu.retired >= cpu.until || mem.has_code_writes() {
+            return Ok(());
+        }
+        let (eip, before) = (cpu.eip, cpu.retired);
+        let stepped = self.interpreter.step(cpu, mem, monitor);
+        self.meter.interpreted += cpu.retired - before;
+        if stepped? == self.hot && !mem.has_code_writes() {
+            let now = std::mem::replace(&mut cpu.eip, eip);
+            if Key::of(cpu) == key {
+                self.compile(cpu, mem, key);
+            }
+            cpu.eip = now;
+        }
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+        key: Key,
+        code: u64,
+        index: u64,
+    ) -> Result<Exit, StopReason> {
+        // SAFETY: only the lifetime changes: the pointer is used by routines that compiled code
+        // calls, all before this function returns, while `monitor` is borrowed.
+        let monitor = unsafe {
+            std::mem::transmute::<*mut (dyn Monitor + '_), *mut (dyn Monitor + 'static)>(monitor)
+        };
+        let mut call = Call { mem, monitor, interpreter: &mut self.interpreter, reason: None };
+        let context = &mut *self.context;
+        // SAFETY: `call.mem` was made from a unique borrow above.
+        refresh(context, unsafe { &*call.mem });
+        context.jumps = self.regions.jumps.as_ptr() as u64;
+        context.key = u64::from(key.0) << 32;
+        context.left = (cpu.until - cpu.retired) as i64;
+        context.flags_kinds = 0;
+        context.call = &raw mut call as u64;
+        self.meter.entries += 1;
+        // SAFETY: `code` came from `Regions`, which holds addresses of regions that are in the code
+        // cache, compiled for this signature. The pointers are valid for the whole call; compiled
+        // code and what it calls are the only users of state and context meanwhile.
+        unsafe { (self.enter)(context, cpu, code, index) };
+        settle(context, cpu);
+        cpu.retired = cpu.until - context.left as u64;
+        if let Some(reason) = call.reason {
+            return Err(reason);
+        }
+        Ok(match context.exit {
+            1 => Exit::Budget,
+            2 => Exit::Redo,
+            3 => Exit::Stopped,
+            _ => Exit::Lookup,
+        })
+        .inspect(|&exit| self.meter.exits[exit as usize] += 1)
+    }
+
+    /// Compiles the region at EIP.
+    fn compile(&mut self, cpu: &State, mem: &mut Memory, key: Key) {
+        let start = Instant::now();
+        let profile = Ran { interpreter: &self.interpreter, regions: &self.regions, key, size: cpu.key() };
+        if let Some(plan) = plan(cpu, mem, key, &profile) {
+            let head = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+            self.install(mem, &plan, head);
+        }
+        self.meter.compile_nanos += start.elapsed().as_nanos() as u64;
+    }
+
+    fn install(&mut self, mem: &mut Memory, plan: &Plan, head: u32) {
+        let (options, addresses) = (self.options, self.addresses);
+        let made = self.backend.compile(region::region_signature(), Effort::None, |b| {
+            region::build(plan, &options, addresses, b);
+        });
+        let Ok(bytes) = made else {
+            debug_assert!(false, "{made:?}");
+            return;
+        };
+        let code = match self.cache.place(&bytes) {
+            Some(code) => code,
+            None => {
+                // full: everything goes, and what is hot comes back
+                self.regions.clear();
+                self.cache.clear();
+                self.meter.flushes += 1;
+                let Some(code) = self.cache.place(&bytes) else { return };
+                code
+            }
+        };
+        for p in &plan.pages {
+            mem.add_code(p.frame, p.grains);
+        }
+        self.regions.install(plan, head, &region::entry_offsets(plan), code);
+        self.meter.compiled_regions += 1;
+        self.meter.compiled_instructions += plan.instructions as u64;
+    }
+
+    /// Drops what was made from code that has been written.
+    #[cold]
+    fn invalidate(&mut self, mem: &mut Memory) {
+        for t in mem.take_code_writes() {
+            let Trace::Code { frame, grains } = t else { continue };
+            self.interpreter.forget(frame, grains);
+            self.meter.invalidations += self.regions.forget(frame, grains) as u64;
+            mem.set_code(frame, self.interpreter.code_in(frame) | self.regions.code_in(frame));
+        }
+    }
+}
+
+/// Where compiled code finds the shadow now.
+fn refresh(context: &mut Context, mem: &Memory) {
+    let arrays = mem.arrays();
+    (context.read, context.write, context.execute) = (arrays.read, arrays.write, arrays.execute);
+    (context.code_map, context.arena) = (mem.code_map(), mem.arena_base());
+}
+
+/// Compiled code's way to canonical flags.
+unsafe extern "C" fn settle_flags(context: *mut Context, cpu: *mut State) {
+    // SAFETY: compiled code passes on what `Jit::enter` gave it: valid, and used by nobody else now.
+    let (context, cpu) = unsafe { (&mut *context, &mut *cpu) };
+    settle(context, cpu);
+}
+
+/// Does the instruction at EIP, of `len` bytes, outside of compiled code. 0: go on behind it.
+unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64) -> u32 {
+    // SAFETY: as in `settle_flags`; `call` is on `Jit::enter`'s stack, and its pointers come from
+    // unique borrows that last until that function returns.
+    let (context, cpu) = unsafe { (&mut *context, &mut *cpu) };
+    // SAFETY: see above.
+    let call = unsafe { &mut *(context.call as *mut Call) };
+    // SAFETY: see above.
+    let (mem, monitor, interpreter) =
+        unsafe { (&mut *call.mem, &mut *call.monitor, &mut *call.interpreter) };
+    settle(context, cpu);
+    let until = cpu.until;
+    cpu.retired = until - context.left as u64;
+    let before = cpu.retired;
+    if before >= until {
+        context.exit = Exit::Budget as u32;
+        return 1;
+    }
+    let next = cpu.eip.wrapping_add(len as u32);
+    let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+    let page = mem.lookup_execute(linear);
+    let done = one(interpreter, cpu, mem, monitor);
+    context.called += cpu.retired - before;
+    context.left = until as i64 - cpu.retired as i64;
+    let same = cpu.eip == next
+        && !cpu.leave
+        && !mem.has_traces()
+        && Key::of(cpu).0 == (context.key >> 32) as u32
+        && mem.lookup_execute(linear) == page;
+    match done {
+        Ok(()) if same => {
+            refresh(context, mem);
+            0
+        }
+        Ok(()) => {
+            context.exit = Exit::Lookup as u32;
+            1
+        }
+        Err(reason) => {
+            context.exit = Exit::Stopped as u32;
+            call.reason = Some(reason);
+            1
+        }
+    }
+}
+
+/// One instruction, or as many iterations of a repeated one as the budget has.
+fn one(
+    interpreter: &mut Interpreter,
+    cpu: &mut State,
+    mem: &mut Memory,
+    monitor: &mut dyn Monitor,
+) -> Result<(), StopReason> {
+    interpreter.single_step(cpu, mem, monitor)
+}

@@ -1,0 +1,77 @@
+//! What compiled code depends on besides its bytes.
+
+use cpu::{State, Width, cr0, cr4, seg};
+
+/// Mode bits that a region was compiled for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(crate) struct Key(pub(crate) u32);
+
+const CODE32: u32 = 1;
+const STACK32: u32 = 2;
+const CS_FLAT: u32 = 4;
+const FPU: u32 = 8;
+const SSE: u32 = 0x10;
+const DEFAULT_MXCSR: u32 = 0x20;
+/// Two bits a segment register from here on, ES to DS: reads and writes need no check.
+const FLAT: u32 = 8;
+
+/// MXCSR as after reset but for the flags: all exceptions masked, round to nearest, no DAZ, no FTZ.
+const MXCSR_MODE: u32 = 0x1f80;
+const MXCSR_MODES: u32 = 0xffc0;
+/// PE: the inexact flag.
+const MXCSR_PE: u32 = 0x20;
+
+impl Key {
+    /// Of the present state.
+    pub(crate) fn of(cpu: &State) -> Key {
+        let bit = |on: bool, bit: u32| if on { bit } else { 0 };
+        let cs = cpu.segment(seg::CS);
+        let on = cpu.cr0 & (cr0::EM | cr0::TS) == 0;
+        let mut key = bit(cs.big(), CODE32)
+            | bit(cpu.stack32(), STACK32)
+            | bit(cs.base == 0 && cs.limit == u32::MAX, CS_FLAT)
+            | bit(on, FPU)
+            | bit(on && cpu.cr4 & cr4::OSFXSR != 0, SSE)
+            | bit(cpu.mxcsr & MXCSR_MODES == MXCSR_MODE && cpu.mxcsr & MXCSR_PE != 0, DEFAULT_MXCSR);
+        for n in [seg::ES, seg::CS, seg::SS, seg::DS] {
+            let s = cpu.segment(n);
+            key |= (u32::from(s.flat_read) | u32::from(s.flat_write) << 1) << (FLAT + 2 * u32::from(n));
+        }
+        Key(key)
+    }
+
+    /// 32-bit code.
+    pub(crate) fn code32(self) -> bool {
+        self.0 & CODE32 != 0
+    }
+
+    /// Width of the stack pointer.
+    pub(crate) fn stack(self) -> Width {
+        if self.0 & STACK32 != 0 { Width::B32 } else { Width::B16 }
+    }
+
+    /// CS starts at 0 and has no limit.
+    pub(crate) fn cs_flat(self) -> bool {
+        self.0 & CS_FLAT != 0
+    }
+
+    /// Every offset of a segment may be read (or written) without a check.
+    pub(crate) fn flat(self, segment: u8, write: bool) -> bool {
+        segment <= seg::DS && self.0 >> (FLAT + 2 * u32::from(segment) + u32::from(write)) & 1 != 0
+    }
+
+    /// The FPU and MMX are switched on.
+    pub(crate) fn fpu(self) -> bool {
+        self.0 & FPU != 0
+    }
+
+    /// SSE is switched on.
+    pub(crate) fn sse(self) -> bool {
+        self.0 & SSE != 0
+    }
+
+    /// MXCSR is the default, with the inexact flag set.
+    pub(crate) fn default_mxcsr(self) -> bool {
+        self.0 & DEFAULT_MXCSR != 0
+    }
+}

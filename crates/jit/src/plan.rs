@@ -1,0 +1,396 @@
+//! What a region is to contain: blocks reached from a hot head by direct jumps, calls and returns,
+//! with all that the compiler wants to know before it starts. Only data: it may go to another thread.
+
+use crate::effects::{Effects, Mask, Tracker};
+use crate::key::Key;
+use cpu::{CodeSize, CpuModel, Insn, Kind, State, seg};
+use isa::{MAX_LENGTH, Mnemonic, Routine, decode, routine};
+use mem::{Memory, PAGE, PAGE_SHIFT};
+use std::collections::{HashMap, VecDeque};
+
+/// Instructions a region at most.
+const MOST: usize = 256;
+/// Instructions a block at most.
+const LONGEST: usize = 64;
+/// Return sites that one RET is compared with at most.
+const RETURNS: usize = 4;
+
+/// Where control goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
+    /// A block of the region.
+    Block(usize),
+    /// Out of it, to this offset from the head.
+    Out(u32),
+}
+
+/// How a block ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// On to the next instruction: the block was cut.
+    Next(Target),
+    /// A direct JMP or CALL.
+    Jump(Target),
+    /// Jcc and its like: taken, and not taken.
+    Branch(Target, Target),
+    /// An indirect jump, call or return: blocks that it may well lead to.
+    Indirect(Vec<usize>),
+    /// The last instruction is done by a routine outside, and then the next.
+    Callout(Target),
+    /// The instruction at this offset is left to the interpreter.
+    Leave(u32),
+}
+
+/// One instruction of a block.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) insn: Insn,
+    /// From the head, in bytes, modulo 2^32.
+    pub(crate) off: u32,
+    pub(crate) effects: Effects,
+}
+
+/// What a block needs of the flags that it is entered with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum FlagNeed {
+    /// Nothing: they are overwritten first.
+    Dead,
+    /// They may be seen from outside.
+    Exits,
+    /// They are read.
+    Read,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) off: u32,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) end: End,
+    /// Pages that hold its bytes, by index; one, or two for an instruction that lies across.
+    pub(crate) pages: Vec<usize>,
+    /// Edges that lead here, without entries.
+    pub(crate) edges: usize,
+    /// It may be entered from outside.
+    pub(crate) entry: bool,
+    /// The budget is checked here, for so many instructions.
+    pub(crate) check: Option<u64>,
+    pub(crate) flags: FlagNeed,
+    /// Registers that may differ from those in memory.
+    pub(crate) dirty: Mask,
+}
+
+/// A page of code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Page {
+    /// Its number in the arena.
+    pub(crate) frame: u32,
+    /// Its execute entry.
+    pub(crate) entry: u64,
+    /// The 64-byte grains with instructions of the region.
+    pub(crate) grains: u64,
+}
+
+/// A region to be compiled.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) key: Key,
+    pub(crate) model: CpuModel,
+    /// In reverse post-order; the first is the head.
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) pages: Vec<Page>,
+    /// Lowest and highest offset of a byte, from the head.
+    pub(crate) span: (i32, i32),
+    /// Registers read or written.
+    pub(crate) mentioned: Mask,
+    pub(crate) instructions: usize,
+}
+
+/// What the planner asks about code that ran before.
+pub(crate) trait Profile {
+    /// The block at an address of the arena has run.
+    fn ran(&self, physical: u32) -> bool;
+    /// A region can be entered at an address of the arena.
+    fn compiled(&self, physical: u32) -> bool;
+}
+
+struct Planner<'a, P> {
+    mem: &'a Memory,
+    profile: &'a P,
+    key: Key,
+    model: CpuModel,
+    /// Linear address of the head.
+    head: u32,
+    pages: Vec<(u32, Page)>,
+    blocks: Vec<Block>,
+    by_offset: HashMap<u32, usize>,
+    count: usize,
+}
+
+/// Plans the region whose head is at EIP; `None` where there is nothing to compile.
+pub(crate) fn plan(cpu: &State, mem: &Memory, key: Key, profile: &impl Profile) -> Option<Plan> {
+    let head = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+    let mut p = Planner {
+        mem,
+        profile,
+        key,
+        model: cpu.model,
+        head,
+        pages: Vec::new(),
+        blocks: Vec::new(),
+        by_offset: HashMap::new(),
+        count: 0,
+    };
+    p.explore();
+    let useful = p.blocks.first().is_some_and(|b| !b.steps.is_empty());
+    useful.then(|| crate::flow::finish(p.blocks, p.pages.into_iter().map(|(_, page)| page).collect(), key, cpu.model))
+}
+
+impl<P: Profile> Planner<'_, P> {
+    fn explore(&mut self) {
+        let mut queue = VecDeque::from([0u32]);
+        while let Some(off) = queue.pop_front() {
+            if self.by_offset.contains_key(&off) || !self.wanted(off) {
+                continue;
+            }
+            let (block, next) = self.block(off);
+            if block.steps.is_empty() && off != 0 {
+                continue;
+            }
+            self.by_offset.insert(off, self.blocks.len());
+            self.count += block.steps.len();
+            self.blocks.push(block);
+            queue.extend(next);
+        }
+        self.resolve();
+    }
+
+    /// Worth a place in the region.
+    fn wanted(&mut self, off: u32) -> bool {
+        if off == 0 {
+            return true;
+        }
+        if self.count >= MOST {
+            return false;
+        }
+        let linear = self.head.wrapping_add(off);
+        let entry = self.mem.lookup_execute(linear);
+        if entry == 0 {
+            return false;
+        }
+        let physical = self.mem.physical_of(entry, linear);
+        self.profile.ran(physical) && !self.profile.compiled(physical)
+    }
+
+    fn page(&mut self, linear: u32) -> Option<usize> {
+        let number = linear >> PAGE_SHIFT;
+        if let Some(n) = self.pages.iter().position(|(l, _)| *l == number) {
+            return Some(n);
+        }
+        let entry = self.mem.lookup_execute(linear);
+        if entry == 0 {
+            return None;
+        }
+        let frame = self.mem.physical_of(entry, linear) >> PAGE_SHIFT;
+        self.pages.push((number, Page { frame, entry, grains: 0 }));
+        Some(self.pages.len() - 1)
+    }
+
+    /// Decodes the instruction at an offset; with the page that it ends in, where that is another.
+    fn decode(&mut self, off: u32) -> Option<(Insn, usize, Option<usize>)> {
+        let linear = self.head.wrapping_add(off);
+        let page = self.page(linear)?;
+        let room = (PAGE - linear % PAGE).min(MAX_LENGTH as u32) as usize;
+        let mut bytes = [0; MAX_LENGTH];
+        let physical = self.pages[page].1.frame << PAGE_SHIFT | linear % PAGE;
+        self.mem.read_arena(physical, &mut bytes[..room]);
+        let size = if self.key.code32() { CodeSize::Bits32 } else { CodeSize::Bits16 };
+        if let Ok(insn) = decode(&bytes[..room], size, self.model) {
+            self.mark(page, linear, u32::from(insn.len));
+            return Some((insn, page, None));
+        }
+        if room == MAX_LENGTH {
+            return None;
+        }
+        let next = linear.wrapping_add(room as u32);
+        let second = self.page(next)?;
+        self.mem.read_arena(self.pages[second].1.frame << PAGE_SHIFT, &mut bytes[room..]);
+        let insn = decode(&bytes, size, self.model).ok()?;
+        self.mark(page, linear, room as u32);
+        self.mark(second, next, u32::from(insn.len) - room as u32);
+        Some((insn, page, Some(second)))
+    }
+
+    fn mark(&mut self, page: usize, linear: u32, len: u32) {
+        let (first, last) = (linear % PAGE / 64, ((linear % PAGE + len).min(PAGE) - 1) / 64);
+        self.pages[page].1.grains |= (u64::MAX >> (63 - (last - first))) << first;
+    }
+
+    /// Decodes a block; offsets of the blocks that may follow it.
+    fn block(&mut self, off: u32) -> (Block, Vec<u32>) {
+        let mut tracker = Tracker::new();
+        let mut steps = Vec::new();
+        let mut pages = Vec::new();
+        let mut at = off;
+        let (end, next) = loop {
+            let Some((insn, page, second)) = self.decode(at) else { break (End::Leave(at), vec![]) };
+            let apart = second.is_some() || pages.first().is_some_and(|&p| p != page);
+            if apart && !steps.is_empty() || steps.len() >= LONGEST {
+                break (End::Next(Target::Out(at)), vec![at]);
+            }
+            if steps.is_empty() {
+                pages = std::iter::once(page).chain(second).collect();
+            }
+            let after = at.wrapping_add(u32::from(insn.len));
+            let effects = tracker.read(&insn, self.model, self.key.stack());
+            let callout = effects.as_ref().is_none_or(|e| e.repeats || !crate::region::compiles(self.key, &insn, e));
+            if callout && !worth_a_callout(&insn) {
+                break (End::Leave(at), vec![]);
+            }
+            let effects = effects.unwrap_or_default();
+            steps.push(Step { insn, off: at, effects });
+            if callout {
+                break (End::Callout(Target::Out(after)), vec![after]);
+            }
+            if let Some(end) = self.branch(&insn, at, after) {
+                break end;
+            }
+            at = after;
+            if second.is_some() {
+                break (End::Next(Target::Out(at)), vec![at]);
+            }
+        };
+        let block = Block {
+            off,
+            steps,
+            end,
+            pages,
+            edges: 0,
+            entry: false,
+            check: None,
+            flags: FlagNeed::Exits,
+            dirty: 0,
+        };
+        (block, next)
+    }
+
+    /// How the instruction ends its block, if it does.
+    fn branch(&self, insn: &Insn, at: u32, after: u32) -> Option<(End, Vec<u32>)> {
+        use Mnemonic as M;
+        let code = insn.code;
+        let target = at.wrapping_add(insn.imm);
+        let direct = insn.kind[0] == Kind::Imm && near_is_wide(insn, self.key);
+        Some(match code.mnemonic() {
+            M::Jmp if direct => (End::Jump(Target::Out(target)), vec![target]),
+            M::Call if direct => (End::Jump(Target::Out(target)), vec![target, after]),
+            M::Call => (End::Indirect(vec![]), vec![after]),
+            M::Jmp | M::Ret => (End::Indirect(vec![]), vec![]),
+            M::Jcxz | M::Jecxz | M::Loop | M::Loope | M::Loopne => self.conditional(insn, target, after),
+            _ if code.is_jcc_short() || code.is_jcc_near() => self.conditional(insn, target, after),
+            _ => return None,
+        })
+    }
+
+    fn conditional(&self, insn: &Insn, target: u32, after: u32) -> (End, Vec<u32>) {
+        if near_is_wide(insn, self.key) {
+            return (End::Branch(Target::Out(target), Target::Out(after)), vec![after, target]);
+        }
+        (End::Indirect(vec![]), vec![after])
+    }
+
+    /// Turns offsets into blocks, and finds what returns may lead to.
+    fn resolve(&mut self) {
+        let by_offset = &self.by_offset;
+        let fix = |t: &mut Target| {
+            if let Target::Out(off) = *t
+                && let Some(&n) = by_offset.get(&off)
+            {
+                *t = Target::Block(n);
+            }
+        };
+        for b in &mut self.blocks {
+            match &mut b.end {
+                End::Next(t) | End::Jump(t) | End::Callout(t) => fix(t),
+                End::Branch(t, f) => {
+                    fix(t);
+                    fix(f);
+                }
+                End::Indirect(_) | End::Leave(_) => {}
+            }
+        }
+        self.returns();
+    }
+
+    /// The return sites of calls whose callee, followed inside the region, reaches a RET.
+    fn returns(&mut self) {
+        for caller in 0..self.blocks.len() {
+            let Some((callee, site)) = self.call(caller) else { continue };
+            for n in self.within(callee) {
+                let is_ret = self.last(n).is_some_and(|i| i.code.mnemonic() == Mnemonic::Ret);
+                if let End::Indirect(sites) = &mut self.blocks[n].end
+                    && is_ret
+                    && sites.len() < RETURNS
+                    && !sites.contains(&site)
+                {
+                    sites.push(site);
+                }
+            }
+        }
+    }
+
+    fn last(&self, n: usize) -> Option<&Insn> {
+        self.blocks[n].steps.last().map(|s| &s.insn)
+    }
+
+    /// Callee and return site of a block that ends in a direct CALL, both in the region.
+    fn call(&self, n: usize) -> Option<(usize, usize)> {
+        let step = self.blocks[n].steps.last()?;
+        let End::Jump(Target::Block(callee)) = self.blocks[n].end else { return None };
+        if step.insn.code.mnemonic() != Mnemonic::Call {
+            return None;
+        }
+        let after = step.off.wrapping_add(u32::from(step.insn.len));
+        Some((callee, *self.by_offset.get(&after)?))
+    }
+
+    /// The blocks of a procedure: calls are followed to their return sites only.
+    fn within(&self, start: usize) -> Vec<usize> {
+        let mut seen = vec![start];
+        let mut n = 0;
+        while n < seen.len() {
+            let b = seen[n];
+            let next = match (self.call(b), &self.blocks[b].end) {
+                (Some((_, site)), _) => vec![site],
+                (None, end) => blocks_of(end),
+            };
+            for t in next {
+                if !seen.contains(&t) {
+                    seen.push(t);
+                }
+            }
+            n += 1;
+        }
+        seen
+    }
+}
+
+/// The blocks of the region that an end leads to.
+pub(crate) fn blocks_of(end: &End) -> Vec<usize> {
+    let block = |t: &Target| if let Target::Block(n) = t { Some(*n) } else { None };
+    match end {
+        End::Next(t) | End::Jump(t) | End::Callout(t) => block(t).into_iter().collect(),
+        End::Branch(t, f) => [t, f].into_iter().filter_map(block).collect(),
+        End::Indirect(blocks) => blocks.clone(),
+        End::Leave(_) => vec![],
+    }
+}
+
+/// A relative branch whose operand size is that of the code: its target needs no cutting.
+fn near_is_wide(insn: &Insn, key: Key) -> bool {
+    let narrow = insn.code.op_code().operand_size() == 16;
+    narrow != key.code32()
+}
+
+/// What is done outside and then goes on behind the instruction; the rest leaves the region.
+fn worth_a_callout(insn: &Insn) -> bool {
+    !matches!(routine(insn.code), Some(Routine::Ud)) && insn.code != isa::Code::INVALID
+}

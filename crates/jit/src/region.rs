@@ -1,0 +1,454 @@
+//! One region as one function: entries, blocks, edges, exits.
+
+use crate::backend::{Addresses, signature};
+use crate::context::{self, Exit};
+use crate::effects::Effects;
+use crate::flags::FlagState;
+use crate::key::Key;
+use crate::lower::{Lower, PendingExit, Snapshot, Transfer, Unsupported, Val, Variables, bits, own, type_of};
+use crate::plan::{End, FlagNeed, Plan, Target};
+use cpu::Width::B32;
+use cpu::{Insn, Segment, State, seg};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::{self, AbiParam, Block, InstBuilder, JumpTableData, Value};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::FunctionBuilder;
+use sem::Body;
+use sem::shape::{Kinds, Picker};
+use std::mem::offset_of;
+
+/// What the compiler may do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// The convention of routines written in Rust.
+    pub(crate) host: CallConv,
+}
+
+/// Whether an instruction becomes code; the others are called out for.
+pub(crate) fn compiles(_: Key, _: &Insn, effects: &Effects) -> bool {
+    !effects.x87 && !effects.mmx && !effects.sse
+}
+
+/// The signature of a region: context, state, number of the entry.
+pub(crate) fn region_signature() -> ir::Signature {
+    signature(CallConv::Tail, 3)
+}
+
+struct ToCode;
+type Run = fn(&mut Lower<'_, '_>) -> Result<(), Unsupported>;
+impl Picker for ToCode {
+    type Out = Run;
+    fn make<B: Body, K: Kinds>(self) -> Run {
+        |l| B::run(l)
+    }
+}
+
+/// Offsets of the blocks that can be entered, in the order of their numbers.
+pub(crate) fn entry_offsets(plan: &Plan) -> Vec<u32> {
+    plan.blocks.iter().filter(|b| b.entry).map(|b| b.off).collect()
+}
+
+/// Writes the function of a region.
+pub(crate) fn build(plan: &Plan, options: &Options, addresses: Addresses, b: &mut FunctionBuilder<'_>) {
+    let start = b.create_block();
+    b.append_block_params_for_function_params(start);
+    b.switch_to_block(start);
+    let (ctx, state, index) = {
+        let p = b.block_params(start);
+        (p[0], p[1], p[2])
+    };
+    let variables = Variables {
+        registers: std::array::from_fn(|n| (plan.mentioned >> n & 1 != 0).then(|| b.declare_var(type_of(n as u32)))),
+        left: b.declare_var(I64),
+        base: b.declare_var(I32),
+        arrays: [b.declare_var(I64), b.declare_var(I64)],
+    };
+    let left = b.ins().load(I64, own(), ctx, context::LEFT);
+    let mut l = Lower {
+        b,
+        plan,
+        ctx,
+        state,
+        insn: Insn::blank(isa::Code::INVALID),
+        off: 0,
+        registers: [None; 24],
+        dirty: 0,
+        written: 0,
+        flags: FlagState::MEMORY,
+        variables,
+        base: None,
+        left,
+        undone: 0,
+        leave: None,
+        exits: Vec::new(),
+        transfer: None,
+        found: Vec::new(),
+        arrays: [None; 2],
+        note: None,
+        x87: Default::default(),
+        clean: Vec::new(),
+        addresses,
+        options,
+    };
+    Region { blocks: Vec::new(), incoming: vec![None; plan.blocks.len()] }.write(&mut l, index);
+}
+
+struct Region {
+    blocks: Vec<Block>,
+    incoming: Vec<Option<FlagState>>,
+}
+
+impl Region {
+    fn write(&mut self, l: &mut Lower<'_, '_>, index: Value) {
+        self.blocks = l.plan.blocks.iter().map(|_| l.b.create_block()).collect();
+        reload(l);
+        self.entries(l, index);
+        for n in 0..self.blocks.len() {
+            self.block(l, n);
+        }
+        while let Some(exit) = l.exits.pop() {
+            write_exit(l, exit);
+        }
+        l.b.seal_all_blocks();
+    }
+
+    /// From the number of the entry to its block.
+    fn entries(&mut self, l: &mut Lower<'_, '_>, index: Value) {
+        let plan = l.plan;
+        let entries: Vec<usize> = (0..plan.blocks.len()).filter(|&n| plan.blocks[n].entry).collect();
+        let doors: Vec<Block> = entries.iter().map(|_| l.b.create_block()).collect();
+        match doors[..] {
+            [one] => {
+                l.b.ins().jump(one, &[]);
+            }
+            [first, second] => {
+                l.b.ins().brif(index, second, &[], first, &[]);
+            }
+            _ => {
+                let calls: Vec<_> = doors.iter().map(|&d| l.b.func.dfg.block_call(d, &[])).collect();
+                let default = calls[0];
+                let table = l.b.create_jump_table(JumpTableData::new(default, &calls));
+                let index = l.b.ins().ireduce(I32, index);
+                l.b.ins().br_table(index, table);
+            }
+        }
+        for (&n, door) in entries.iter().zip(doors) {
+            l.go(door);
+            self.entry(l, n);
+        }
+    }
+
+    fn entry(&mut self, l: &mut Lower<'_, '_>, n: usize) {
+        l.start();
+        let eip = l.load_own(I32, offset_of!(State, eip) as i32);
+        let off = l.plan.blocks[n].off as i32;
+        let base = if off == 0 { eip } else { l.b.ins().iadd_imm_s(eip, -i64::from(off)) };
+        l.b.def_var(l.variables.base, base);
+        l.base = Some(base);
+        l.off = off as u32;
+        l.undone = 0;
+        l.dirty = 0;
+        l.leave = None;
+        l.left = l.b.use_var(l.variables.left);
+        l.flags = FlagState::MEMORY;
+        if !l.plan.key.cs_flat() {
+            check_span(l, base);
+        }
+        if l.plan.blocks[n].flags == FlagNeed::Read {
+            canonical_flags(l);
+        }
+        l.b.ins().jump(self.blocks[n], &[]);
+    }
+
+    fn block(&mut self, l: &mut Lower<'_, '_>, n: usize) {
+        let plan = l.plan;
+        let block = &plan.blocks[n];
+        l.b.switch_to_block(self.blocks[n]);
+        l.start();
+        l.dirty = block.dirty;
+        l.flags = self.incoming[n].unwrap_or(FlagState::MEMORY);
+        l.left = l.b.use_var(l.variables.left);
+        l.off = block.off;
+        l.undone = 0;
+        if let Some(need) = block.check {
+            check_budget(l, need);
+        }
+        if block.flags == FlagNeed::Read && self.incoming[n].is_none() {
+            l.load_flags();
+        }
+        let callout = matches!(block.end, End::Callout(_));
+        let own = block.steps.len() - usize::from(callout);
+        if own > 0 {
+            l.left = l.b.ins().iadd_imm_s(l.left, -(own as i64));
+            l.b.def_var(l.variables.left, l.left);
+        }
+        l.transfer = None;
+        for (i, step) in block.steps[..own].iter().enumerate() {
+            (l.insn, l.off, l.undone, l.leave) = (step.insn, step.off, (own - i) as u64, None);
+            let done = sem::bind(&step.insn, ToCode).is_some_and(|run| run(l).is_ok());
+            if !done {
+                let there = l.leave();
+                l.b.ins().jump(there, &[]);
+                return;
+            }
+        }
+        (l.undone, l.leave) = (0, None);
+        self.end(l, n);
+    }
+
+    fn end(&mut self, l: &mut Lower<'_, '_>, n: usize) {
+        let plan = l.plan;
+        match &plan.blocks[n].end {
+            End::Next(t) => {
+                l.publish();
+                self.go(l, n, *t, None);
+            }
+            End::Jump(t) => {
+                l.publish();
+                let ip = if let Some(Transfer::Jump(ip)) = l.transfer { Some(ip) } else { None };
+                self.go(l, n, *t, ip);
+            }
+            End::Branch(taken, not) => self.branch(l, n, *taken, *not),
+            End::Indirect(candidates) => self.indirect(l, n, candidates),
+            End::Callout(next) => self.callout(l, n, *next),
+            End::Leave(off) => {
+                l.off = *off;
+                let there = l.exit_block(Exit::Redo);
+                l.b.ins().jump(there, &[]);
+            }
+        }
+    }
+
+    fn branch(&mut self, l: &mut Lower<'_, '_>, n: usize, taken: Target, not: Target) {
+        l.publish();
+        let Some(Transfer::If(c, _)) = l.transfer else { return self.go(l, n, not, None) };
+        match c {
+            Val::Const(0) => self.go(l, n, not, None),
+            Val::Const(_) => self.go(l, n, taken, None),
+            c => {
+                let c = l.condition_node(c);
+                let (yes, no) = (l.b.create_block(), l.b.create_block());
+                l.b.ins().brif(c, yes, &[], no, &[]);
+                for (block, target) in [(no, not), (yes, taken)] {
+                    l.go(block);
+                    self.side(l, |this, l| this.go(l, n, target, None));
+                }
+            }
+        }
+    }
+
+    /// Does something in a block of its own, and forgets what was put at hand there.
+    fn side(&mut self, l: &mut Lower<'_, '_>, f: impl FnOnce(&mut Self, &mut Lower<'_, '_>)) {
+        let (registers, flags, base, arrays) = (l.registers, l.flags, l.base, l.arrays);
+        f(self, l);
+        (l.registers, l.flags, l.base, l.arrays) = (registers, flags, base, arrays);
+    }
+
+    fn indirect(&mut self, l: &mut Lower<'_, '_>, n: usize, candidates: &[usize]) {
+        l.publish();
+        let (c, to) = match l.transfer {
+            Some(Transfer::Jump(to)) => (None, to),
+            Some(Transfer::If(c, to)) => (Some(c), to),
+            None => return self.go(l, n, Target::Out(l.off), None),
+        };
+        let mut to = l.node(B32, to);
+        if let Some(c) = c {
+            let c = l.condition_node(c);
+            let off = l.off.wrapping_add(u32::from(l.insn.len));
+            let next = l.ip(off);
+            to = l.b.ins().select(c, to, next);
+        }
+        for &k in candidates {
+            let expected = l.ip(l.plan.blocks[k].off);
+            let equal = l.b.ins().icmp(IntCC::Equal, to, expected);
+            let (yes, no) = (l.b.create_block(), l.b.create_block());
+            l.b.ins().brif(equal, yes, &[], no, &[]);
+            l.go(yes);
+            self.side(l, |this, l| this.go(l, n, Target::Block(k), None));
+            l.go(no);
+        }
+        self.go(l, n, Target::Out(0), Some(Val::Node(to)));
+    }
+
+    /// Ends the present block towards a target; registers have been published.
+    fn go(&mut self, l: &mut Lower<'_, '_>, from: usize, target: Target, ip: Option<Val>) {
+        match target {
+            Target::Block(n) => self.go_to_block(l, from, n),
+            Target::Out(off) => {
+                let ip = match ip {
+                    Some(v) => l.node(B32, v),
+                    None => l.ip(off),
+                };
+                put_away(l, ip);
+                let dispatch = l.b.ins().iconst(I64, l.addresses.dispatch as i64);
+                let s = l.b.import_signature(region_signature());
+                let (ctx, state) = (l.ctx, l.state);
+                l.b.ins().return_call_indirect(s, dispatch, &[ctx, state, ctx]);
+            }
+        }
+    }
+
+    fn go_to_block(&mut self, l: &mut Lower<'_, '_>, from: usize, n: usize) {
+        let plan = l.plan;
+        let block = &plan.blocks[n];
+        let known = plan.blocks[from].pages.last();
+        if block.pages.len() > 1 || block.pages.first() != known {
+            check_pages(l, n);
+        }
+        if block.edges > 1 || block.entry {
+            match block.flags {
+                FlagNeed::Dead => {}
+                FlagNeed::Exits => l.store_flags(l.flags),
+                FlagNeed::Read => l.settle(),
+            }
+        } else {
+            self.incoming[n] = Some(l.flags);
+        }
+        l.b.ins().jump(self.blocks[n], &[]);
+    }
+
+    /// Has the last instruction done outside, and goes on if all is as it was.
+    fn callout(&mut self, l: &mut Lower<'_, '_>, n: usize, next: Target) {
+        let step = l.plan.blocks[n].steps.last().map_or((0, 0), |s| (s.off, s.insn.len));
+        let ip = l.ip(step.0);
+        put_away(l, ip);
+        let mut s = signature(l.options.host, 3);
+        s.returns.push(AbiParam::new(I32));
+        let s = l.b.import_signature(s);
+        let f = l.b.ins().iconst(I64, l.addresses.callout as i64);
+        let len = l.b.ins().iconst(I64, i64::from(step.1));
+        let (ctx, state) = (l.ctx, l.state);
+        let call = l.b.ins().call_indirect(s, f, &[ctx, state, len]);
+        let stop = l.b.inst_results(call)[0];
+        let (out, on) = (l.b.create_block(), l.b.create_block());
+        l.b.set_cold_block(out);
+        l.b.ins().brif(stop, out, &[], on, &[]);
+        l.go(out);
+        l.b.ins().return_(&[]);
+        l.go(on);
+        let base = l.base;
+        l.start();
+        l.base = base;
+        reload(l);
+        l.dirty = 0;
+        l.flags = FlagState::MEMORY;
+        self.go(l, n, next, None);
+    }
+}
+
+/// Loads all that the region mentions.
+fn reload(l: &mut Lower<'_, '_>) {
+    for slot in bits(l.plan.mentioned) {
+        if let Some(variable) = l.variables.registers[slot as usize] {
+            let v = l.load_own(type_of(slot), crate::lower::offset_in_state(slot));
+            l.b.def_var(variable, v);
+        }
+    }
+    for (n, at) in [context::READ, context::WRITE].into_iter().enumerate() {
+        let v = l.load_context(I64, at);
+        l.b.def_var(l.variables.arrays[n], v);
+    }
+    l.left = l.load_context(I64, context::LEFT);
+    l.b.def_var(l.variables.left, l.left);
+}
+
+/// Leaves where some byte of the region would lie outside the limit of CS, or the instruction
+/// pointer would wrap.
+fn check_span(l: &mut Lower<'_, '_>, base: Value) {
+    let at = offset_of!(State, seg) + size_of::<Segment>() * usize::from(seg::CS) + offset_of!(Segment, limit);
+    let limit = l.load_own(I32, at as i32);
+    let limit = l.b.ins().uextend(I64, limit);
+    let most = if l.plan.key.code32() { i64::from(u32::MAX) } else { 0xffff };
+    let most = l.b.ins().iconst(I64, most);
+    let limit = l.b.ins().umin(limit, most);
+    let (first, last) = l.plan.span;
+    // as signed 64-bit numbers nothing wraps
+    let base = l.b.ins().uextend(I64, base);
+    let low = l.b.ins().iadd_imm_s(base, i64::from(first));
+    let high = l.b.ins().iadd_imm_s(base, i64::from(last));
+    let below = l.b.ins().icmp_imm_s(IntCC::SignedLessThan, low, 0);
+    let above = l.b.ins().icmp(IntCC::SignedGreaterThan, high, limit);
+    let outside = l.b.ins().bor(below, above);
+    l.give_up_if(outside);
+}
+
+/// Brings flags in memory to their canonical form.
+fn canonical_flags(l: &mut Lower<'_, '_>) {
+    let kinds = l.load_context(I64, context::FLAGS_KINDS);
+    let (settle, on) = (l.b.create_block(), l.b.create_block());
+    l.b.set_cold_block(settle);
+    l.b.ins().brif(kinds, settle, &[], on, &[]);
+    l.go(settle);
+    let s = l.b.import_signature(signature(l.options.host, 2));
+    let f = l.b.ins().iconst(I64, l.addresses.settle as i64);
+    let (ctx, state) = (l.ctx, l.state);
+    l.b.ins().call_indirect(s, f, &[ctx, state]);
+    l.b.ins().jump(on, &[]);
+    l.go(on);
+}
+
+/// Leaves where the budget does not cover what may come before the next check.
+fn check_budget(l: &mut Lower<'_, '_>, need: u64) {
+    let short = l.b.ins().icmp_imm_s(IntCC::SignedLessThan, l.left, need as i64);
+    let there = l.exit_block(Exit::Budget);
+    l.leave_if(short, there);
+}
+
+/// Leaves for the dispatcher where a page of the target is not the one that was compiled.
+fn check_pages(l: &mut Lower<'_, '_>, n: usize) {
+    let plan = l.plan;
+    let block = &plan.blocks[n];
+    let off = std::mem::replace(&mut l.off, block.off);
+    let there = l.exit_block(Exit::Lookup);
+    l.off = off;
+    let execute = l.load_context(I64, context::EXECUTE);
+    let cs = if plan.key.cs_flat() {
+        None
+    } else {
+        let at = offset_of!(State, seg) + size_of::<Segment>() * usize::from(seg::CS) + offset_of!(Segment, base);
+        Some(l.load_own(I32, at as i32))
+    };
+    let last = block.steps.last().map_or(block.off, |s| s.off.wrapping_add(u32::from(s.insn.len) - 1));
+    for (&page, off) in block.pages.iter().zip([block.off, last]) {
+        let ip = l.ip(off);
+        let linear = cs.map_or(ip, |base| l.b.ins().iadd(ip, base));
+        let number = l.b.ins().ushr_imm_u(linear, 12);
+        let number = l.b.ins().uextend(I64, number);
+        let at = l.b.ins().ishl_imm_u(number, 3);
+        let at = l.b.ins().iadd(execute, at);
+        let entry = l.b.ins().load(I64, own(), at, 0);
+        let expected = l.b.ins().iconst(I64, plan.pages[page].entry as i64);
+        let other = l.b.ins().icmp(IntCC::NotEqual, entry, expected);
+        l.leave_if(other, there);
+    }
+}
+
+/// Stores all that is only in the region, and where it goes on.
+fn put_away(l: &mut Lower<'_, '_>, ip: Value) {
+    for slot in bits(l.dirty) {
+        let v = l.slot(slot);
+        l.put_back(slot, v);
+    }
+    l.store_flags(l.flags);
+    l.store_context(l.left, context::LEFT);
+    l.store_own(ip, offset_of!(State, eip) as i32);
+}
+
+fn write_exit(l: &mut Lower<'_, '_>, exit: PendingExit) {
+    l.go(exit.block);
+    l.start();
+    let Snapshot { dirty, flags, left, undone, off, .. } = exit.snapshot;
+    for (slot, v) in dirty {
+        l.put_back(slot, v);
+    }
+    l.store_flags(flags);
+    let left = if undone == 0 { left } else { l.b.ins().iadd_imm_s(left, undone as i64) };
+    l.store_context(left, context::LEFT);
+    let ip = l.ip(off);
+    l.store_own(ip, offset_of!(State, eip) as i32);
+    let why = u64::from(exit.exit as u32) | u64::from(exit.site) << 32;
+    let why = l.b.ins().iconst(I64, why as i64);
+    l.store_context(why, context::EXIT);
+    l.b.ins().return_(&[]);
+}

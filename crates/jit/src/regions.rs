@@ -1,0 +1,187 @@
+//! The regions in being: where they can be entered, which frames they were made from.
+
+use crate::context::{JUMPS, Jump};
+use crate::key::Key;
+use crate::plan::Plan;
+use crate::stubs::jump_slot;
+use mem::PAGE_SHIFT;
+use std::collections::HashMap;
+
+/// A compiled region.
+pub(crate) struct Region {
+    /// Frames and the grains in them.
+    frames: Vec<(u32, u64)>,
+    entries: Vec<(u32, Key)>,
+    code: u64,
+    /// Slots of the jump cache that lead here.
+    slots: Vec<u32>,
+    pub(crate) instructions: usize,
+}
+
+/// Where code can be entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Door {
+    pub(crate) code: u64,
+    pub(crate) index: u64,
+    region: u32,
+}
+
+/// See the module.
+pub(crate) struct Regions {
+    all: Vec<Option<Region>>,
+    free: Vec<u32>,
+    doors: HashMap<(u32, Key), Door>,
+    frames: HashMap<u32, Vec<u32>>,
+    pub(crate) jumps: Box<[Jump]>,
+    /// Goes up with every new region: what was not found before may be there now.
+    installs: u64,
+}
+
+impl Regions {
+    pub(crate) fn new() -> Regions {
+        Regions {
+            all: Vec::new(),
+            free: Vec::new(),
+            doors: HashMap::new(),
+            frames: HashMap::new(),
+            jumps: vec![Jump::NONE; JUMPS].into(),
+            installs: 0,
+        }
+    }
+
+    /// Whether code can be entered at an address of the arena.
+    pub(crate) fn has_door(&self, physical: u32, key: Key) -> bool {
+        self.doors.contains_key(&(physical, key))
+    }
+
+    /// The door at a linear address, from the jump cache or by its address in the arena, which is
+    /// remembered, also where there is none.
+    #[inline]
+    pub(crate) fn find(
+        &mut self,
+        linear: u32,
+        key: Key,
+        entry: u64,
+        physical: impl FnOnce() -> u32,
+    ) -> Option<(u64, u64)> {
+        let slot = jump_slot(linear);
+        let tag = u64::from(linear) | u64::from(key.0) << 32;
+        let jump = self.jumps[slot];
+        if jump.tag == tag && jump.entry == entry && (jump.code != 0 || jump.index == self.installs) {
+            return (jump.code != 0).then_some((jump.code, jump.index));
+        }
+        if entry == 0 {
+            return None;
+        }
+        let door = self.doors.get(&(physical(), key)).copied();
+        let (code, index) = door.map_or((0, self.installs), |d| (d.code, d.index));
+        self.jumps[slot] = Jump { tag, entry, code, index };
+        if let Some(d) = door
+            && let Some(Some(region)) = self.all.get_mut(d.region as usize)
+        {
+            region.slots.push(slot as u32);
+        }
+        door.map(|d| (d.code, d.index))
+    }
+
+    /// Enters a region: its entries are at these offsets from the head.
+    pub(crate) fn install(&mut self, plan: &Plan, head: u32, offsets: &[u32], code: u64) {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.all.push(None);
+            self.all.len() as u32 - 1
+        });
+        let mut entries = Vec::new();
+        for (index, &off) in offsets.iter().enumerate() {
+            let Some(physical) = address(plan, head, off) else { continue };
+            let door = Door { code, index: index as u64, region: id };
+            if self.doors.try_insert_new((physical, plan.key), door) {
+                entries.push((physical, plan.key));
+            }
+        }
+        let frames: Vec<(u32, u64)> = plan.pages.iter().map(|p| (p.frame, p.grains)).collect();
+        frames.iter().for_each(|(f, _)| self.frames.entry(*f).or_default().push(id));
+        self.installs += 1;
+        let instructions = plan.instructions;
+        self.all[id as usize] = Some(Region { frames, entries, code, slots: Vec::new(), instructions });
+    }
+
+    /// The grains of a frame that regions were made from.
+    pub(crate) fn code_in(&self, frame: u32) -> u64 {
+        let ids = self.frames.get(&frame).map_or(&[][..], Vec::as_slice);
+        ids.iter().fold(0, |all, &id| all | self.grains(id, frame))
+    }
+
+    fn grains(&self, id: u32, frame: u32) -> u64 {
+        let region = self.all[id as usize].as_ref();
+        region.map_or(0, |r| r.frames.iter().filter(|(f, _)| *f == frame).fold(0, |all, (_, g)| all | g))
+    }
+
+    /// Drops the regions that were made from some grains of a frame; how many.
+    pub(crate) fn forget(&mut self, frame: u32, grains: u64) -> usize {
+        let ids = self.frames.get(&frame).cloned().unwrap_or_default();
+        let hit: Vec<u32> = ids.into_iter().filter(|&id| self.grains(id, frame) & grains != 0).collect();
+        hit.iter().for_each(|&id| self.kill(id));
+        hit.len()
+    }
+
+    fn kill(&mut self, id: u32) {
+        let Some(region) = self.all[id as usize].take() else { return };
+        for e in region.entries {
+            self.doors.remove(&e);
+        }
+        for slot in region.slots {
+            let jump = &mut self.jumps[slot as usize];
+            if jump.code == region.code {
+                *jump = Jump::NONE;
+            }
+        }
+        for (frame, _) in region.frames {
+            if let Some(ids) = self.frames.get_mut(&frame) {
+                ids.retain(|&other| other != id);
+                if ids.is_empty() {
+                    self.frames.remove(&frame);
+                }
+            }
+        }
+        self.free.push(id);
+    }
+
+    /// Drops all regions.
+    pub(crate) fn clear(&mut self) {
+        self.all.clear();
+        self.free.clear();
+        self.doors.clear();
+        self.frames.clear();
+        self.jumps.fill(Jump::NONE);
+        self.installs += 1;
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len() - self.free.len()
+    }
+}
+
+/// The address in the arena of an offset from a head at linear address `head`.
+fn address(plan: &Plan, head: u32, off: u32) -> Option<u32> {
+    let block = plan.blocks.iter().find(|b| b.off == off)?;
+    let page = plan.pages[*block.pages.first()?];
+    Some(page.frame << PAGE_SHIFT | head.wrapping_add(off) % mem::PAGE)
+}
+
+trait InsertNew<K, V> {
+    fn try_insert_new(&mut self, key: K, value: V) -> bool;
+}
+
+impl<K: Eq + std::hash::Hash, V> InsertNew<K, V> for HashMap<K, V> {
+    /// Inserts unless the key is there; whether it did.
+    fn try_insert_new(&mut self, key: K, value: V) -> bool {
+        match self.entry(key) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(v) => {
+                v.insert(value);
+                true
+            }
+        }
+    }
+}

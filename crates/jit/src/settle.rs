@@ -1,0 +1,59 @@
+//! Flags that compiled code has left in one of its own forms, brought to the canonical one.
+
+use crate::context::{Context, Kind};
+use cpu::{State, Width};
+
+/// Makes the flags of `cpu` canonical.
+pub(crate) fn settle(context: &mut Context, cpu: &mut State) {
+    let kinds = std::mem::take(&mut context.flags_kinds);
+    if kinds == 0 {
+        return;
+    }
+    let (base, step) = (Kind(kinds as u32), Kind((kinds >> 32) as u32));
+    if base.0 != 0 {
+        let (result, aux) = of_base(base, context.flags_a, context.flags_b);
+        (cpu.flags_result, cpu.flags_aux) = (result, aux);
+    }
+    if step.0 != 0 {
+        let carry = cpu.flags_aux >> 63;
+        let (result, aux) = of_step(step, context.flags_step);
+        // CF stays: bit 63 is it, and bit 62 its difference from OF
+        let change = (aux >> 63) ^ carry;
+        (cpu.flags_result, cpu.flags_aux) = (result, aux ^ change << 63 ^ change << 62);
+    }
+}
+
+fn sign_extended(w: Width, v: u64) -> u64 {
+    crate::fold::sext(w, Width::B64, v)
+}
+
+/// Carries out of bit 3 and of and into the top bit, in the places of the second word.
+fn auxiliary(w: Width, carries: u64) -> u64 {
+    let carries = carries & w.mask();
+    (carries << (64 - w.bits())) & 3 << 62 | carries & 8
+}
+
+fn of_base(kind: Kind, a: u64, b: u64) -> (u64, u64) {
+    let w = kind.width();
+    let (a, b) = (a & w.mask(), b & w.mask());
+    match kind.operation() {
+        Kind::ADD => {
+            let r = a.wrapping_add(b) & w.mask();
+            (sign_extended(w, r), auxiliary(w, a & b | (a | b) & !r))
+        }
+        Kind::SUB => {
+            let r = a.wrapping_sub(b) & w.mask();
+            (sign_extended(w, r), auxiliary(w, !a & b | (!a | b) & r))
+        }
+        _ => (sign_extended(w, a), 0),
+    }
+}
+
+fn of_step(kind: Kind, r: u64) -> (u64, u64) {
+    let w = kind.width();
+    let r = r & w.mask();
+    let up = kind.operation() == Kind::INC;
+    let a = if up { r.wrapping_sub(1) } else { r.wrapping_add(1) } & w.mask();
+    let carries = if up { a & 1 | (a | 1) & !r } else { !a & 1 | (!a | 1) & r };
+    (sign_extended(w, r), auxiliary(w, carries))
+}
