@@ -13,7 +13,7 @@ fn all_bits_come_back() {
         let mut before = states::fpu(&mut rng);
         // every tag pattern under every TOP
         before.occupied = n as u8;
-        before.status = before.status & !0x3800 | (n >> 8 & 7) as u16 * 0x800;
+        before.status = before.status & !0x3800 | ((n >> 8 & 7) as u16) << 11;
         (before.opcode, before.ip, before.cs, before.dp, before.ds) = (1, 2, 3, 4, 5);
         let mut after = Fpu { opcode: 1, ip: 2, cs: 3, dp: 4, ds: 5, ..Fpu::default() };
         load(&before);
