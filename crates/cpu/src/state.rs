@@ -61,14 +61,23 @@ pub mod cr4 {
     pub const UMIP: u32 = 0x800;
 }
 
+/// One of the FPU's registers (SDM vol. 1, 8.1.2): ten bytes as the host's own FPU loads and stores
+/// them, at the stride of an FXSAVE image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C, align(16))]
+pub struct Register {
+    /// The significand, whose top bit is the integer.
+    pub significand: u64,
+    /// Sign and exponent.
+    pub exponent: u16,
+}
+
 /// The x87 FPU, whose significands are the MMX registers as well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub struct Fpu {
-    /// Significands by physical register; MMn is `significand[n]`.
-    pub significand: [u64; 8],
-    /// Sign and exponent by physical register.
-    pub exponent: [u16; 8],
+    /// By physical register, not by distance from TOP; MMn is `registers[n].significand`.
+    pub registers: [Register; 8],
     /// Control word.
     pub control: u16,
     /// Status word; TOP in bits 11 to 13.
@@ -91,8 +100,7 @@ impl Default for Fpu {
     /// The state after FNINIT.
     fn default() -> Fpu {
         Fpu {
-            significand: [0; 8],
-            exponent: [0; 8],
+            registers: [Register::default(); 8],
             control: 0x37f,
             status: 0,
             occupied: 0,

@@ -2,7 +2,7 @@
 
 use crate::block::Op;
 use cpu::Width::{B8, B16, B32, B64};
-use cpu::{CpuModel, Fault, Insn, Kind, Monitor, State, Width, cr0, cr4, eflags};
+use cpu::{CpuModel, Fault, Insn, Kind, Monitor, Register, State, Width, cr0, cr4, eflags};
 use mem::{HostAddress, Memory};
 use sem::flags::{Flag, Flags, canonical, flag_of};
 use sem::fp::{PackedOp, SseOp, X87};
@@ -415,11 +415,10 @@ impl<K: Kinds, const FAST: bool> Emit for Eval<'_, K, FAST> {
         };
     }
     fn mmx(&mut self, r: u8) -> u64 {
-        self.cpu.fpu.significand[usize::from(r & 7)]
+        self.cpu.fpu.registers[usize::from(r & 7)].significand
     }
     fn set_mmx(&mut self, r: u8, v: u64) {
-        self.cpu.fpu.significand[usize::from(r & 7)] = v;
-        self.cpu.fpu.exponent[usize::from(r & 7)] = 0xffff;
+        self.cpu.fpu.registers[usize::from(r & 7)] = Register { significand: v, exponent: 0xffff };
     }
     fn xmm(&mut self, r: u8) -> u128 {
         self.cpu.xmm[usize::from(r & 15)]

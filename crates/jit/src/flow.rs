@@ -145,7 +145,7 @@ fn flags(blocks: &mut [Block]) {
     while changed {
         changed = false;
         for n in (0..blocks.len()).rev() {
-            let (r, x) = flags_of(&blocks[n], &reads, &exits);
+            let (r, x) = flags_of(blocks, n, &reads, &exits);
             changed |= (r, x) != (reads[n], exits[n]);
             (reads[n], exits[n]) = (r, x);
         }
@@ -160,7 +160,8 @@ fn flags(blocks: &mut [Block]) {
 }
 
 /// Flags that a block reads, and flags that somebody outside may see, of those it starts with.
-fn flags_of(b: &Block, reads: &[u8], exits: &[u8]) -> (u8, u8) {
+fn flags_of(blocks: &[Block], n: usize, reads: &[u8], exits: &[u8]) -> (u8, u8) {
+    let b = &blocks[n];
     let (mut read, mut seen, mut set) = (0u8, 0u8, 0u8);
     if b.check.is_some() {
         seen = ALL_FLAGS;
@@ -183,9 +184,12 @@ fn flags_of(b: &Block, reads: &[u8], exits: &[u8]) -> (u8, u8) {
         seen |= ALL_FLAGS & !set;
     }
     for t in blocks_of(&b.end) {
-        read |= reads[t] & !set;
+        // where ways meet, flags that are read are handed over in canonical form, all of them
+        let meets = blocks[t].edges > 1 || blocks[t].entry;
+        read |= if meets && reads[t] != 0 { ALL_FLAGS } else { reads[t] } & !set;
         // an edge to another page is checked, and may leave
-        seen |= (exits[t] | ALL_FLAGS) & !set;
+        let checked = blocks[t].pages.len() > 1 || blocks[t].pages.first() != b.pages.last();
+        seen |= if checked { ALL_FLAGS } else { exits[t] } & !set;
     }
     (read, seen)
 }

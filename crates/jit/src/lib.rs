@@ -26,6 +26,8 @@ mod settle;
 mod sse;
 mod stubs;
 mod wide;
+#[allow(dead_code, unused_imports)]
+mod x87;
 
 pub use backend::BackendError;
 pub use cache::NoExecutableMemory;
@@ -33,10 +35,14 @@ pub use engine::{Jit, JitError};
 
 /// Offset of MMn in [`cpu::Fpu`].
 fn mmx_offset(n: usize) -> usize {
-    std::mem::offset_of!(cpu::Fpu, significand) + 8 * n
+    mmx_register(n) + std::mem::offset_of!(cpu::Register, significand)
 }
 
 /// Offset of the sign and exponent above MMn in [`cpu::Fpu`].
 fn mmx_exponent_offset(n: usize) -> usize {
-    std::mem::offset_of!(cpu::Fpu, exponent) + 2 * n
+    mmx_register(n) + std::mem::offset_of!(cpu::Register, exponent)
+}
+
+fn mmx_register(n: usize) -> usize {
+    std::mem::offset_of!(cpu::Fpu, registers) + size_of::<cpu::Register>() * n
 }

@@ -51,8 +51,9 @@ fn registers(h: &mut Fnv, cpu: &State) {
     h.write_u64(cpu.tsc_offset);
     cpu.xmm.iter().for_each(|&x| h.write(&x.to_le_bytes()));
     let f = &cpu.fpu;
-    f.significand.iter().for_each(|&s| h.write_u64(s));
-    f.exponent.iter().chain([&f.control, &f.status, &f.opcode, &f.cs, &f.ds]).for_each(|&w| h.write_u16(w));
+    f.registers.iter().for_each(|r| h.write_u64(r.significand));
+    f.registers.iter().for_each(|r| h.write_u16(r.exponent));
+    [f.control, f.status, f.opcode, f.cs, f.ds].iter().for_each(|&w| h.write_u16(w));
     h.write_u8(f.occupied);
     h.write_u32(f.ip);
     h.write_u32(f.dp);

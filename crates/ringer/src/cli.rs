@@ -58,6 +58,8 @@ pub(crate) enum StatsFormat {
 /// Which engine runs innocuous code.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EngineName {
+    /// Hot code compiled for the host; the rest evaluated.
+    Jit,
     /// Evaluation over decoded blocks.
     Interpreter,
 }
@@ -217,7 +219,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) deterministic: bool,
     /// What runs innocuous code
-    #[arg(long, value_enum, default_value = "interpreter")]
+    #[arg(long, value_enum, default_value = "jit")]
     pub(crate) engine: EngineName,
     /// At the end, print what the efficiency property needs
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text", require_equals = true)]

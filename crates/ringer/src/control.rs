@@ -5,7 +5,6 @@ use crate::media::Removable;
 use crate::qmp::{Control, Input, Picture, QmpError};
 use dev::keys::Key;
 use disk::Complaints;
-use interp::Interpreter;
 use machine::snapshot::{SnapshotError, write_atomically};
 use machine::{Machine, Nanos, Typist};
 use std::fs::File;
@@ -124,7 +123,7 @@ impl Control for Controlled<'_> {
 
     fn load(&mut self, from: &Path) -> Result<(), QmpError> {
         let file = File::open(from).map_err(|e| host(from, e))?;
-        let engine = Box::new(Interpreter::default());
+        let engine = crate::engine::engine(self.run.engine);
         self.machine.load_in_place(BufReader::new(file), engine).map_err(|e| host(from, e))?;
         self.typist.clear();
         self.machine.set_running(!*self.paused);

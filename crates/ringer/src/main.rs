@@ -4,6 +4,7 @@
 mod cli;
 mod control;
 mod display;
+mod engine;
 mod firmware;
 mod load;
 mod media;

@@ -1,11 +1,11 @@
 //! `ringer run`, and the embedded guest that runs without it.
 
-use crate::cli::Run;
+use crate::cli::{EngineName, Run};
+use crate::engine::engine;
 use crate::media::Media;
 use crate::session::Session;
 use crate::{load, report, signals::Signals};
 use anyhow::{Context, bail};
-use interp::Interpreter;
 use isa::CpuModel;
 use machine::{Config, Exit, Image, Machine};
 use std::io::{Write, stdout};
@@ -29,7 +29,7 @@ pub(crate) fn embedded() -> anyhow::Result<ExitCode> {
         deterministic: true,
         epoch: DETERMINISTIC_EPOCH,
     };
-    let mut machine = Machine::new(config, Box::new(Interpreter::default()))?;
+    let mut machine = Machine::new(config, engine(EngineName::Jit))?;
     machine.boot(&Image::Rom(test_roms::DEFAULT_GUEST.to_vec()))?;
     let (started, mut out) = (Instant::now(), stdout());
     let signals = Signals::catch()?;

@@ -1,6 +1,6 @@
 //! The CPU's section: every architectural register, and what interrupts and time depend on.
 
-use cpu::{Activity, CpuModel, DescriptorTable, Fpu, InterruptShadow, Segment, State};
+use cpu::{Activity, CpuModel, DescriptorTable, Fpu, InterruptShadow, Register, Segment, State};
 use serde::{Deserialize, Serialize};
 
 /// Selector, base, limit and rights of a segment register.
@@ -75,8 +75,8 @@ fn thaw_table(&(base, limit): &TableV1) -> DescriptorTable {
 impl FpuV1 {
     fn of(f: &Fpu) -> FpuV1 {
         FpuV1 {
-            significand: f.significand,
-            exponent: f.exponent,
+            significand: f.registers.map(|r| r.significand),
+            exponent: f.registers.map(|r| r.exponent),
             control: f.control,
             status: f.status,
             occupied: f.occupied,
@@ -90,8 +90,10 @@ impl FpuV1 {
 
     fn thaw(&self) -> Fpu {
         Fpu {
-            significand: self.significand,
-            exponent: self.exponent,
+            registers: std::array::from_fn(|n| Register {
+                significand: self.significand[n],
+                exponent: self.exponent[n],
+            }),
             control: self.control,
             status: self.status,
             occupied: self.occupied,

@@ -145,8 +145,8 @@ fn fpu_from(fx: &[u8; 512]) -> Fpu {
     let mut fpu = Fpu { control: u16::from_le_bytes(at(fx, 0)), status, occupied: fx[4], ..Fpu::default() };
     for i in 0..8 {
         let r = (usize::from(status >> 11 & 7) + i) & 7;
-        fpu.significand[r] = u64::from_le_bytes(at(fx, 32 + 16 * i));
-        fpu.exponent[r] = u16::from_le_bytes(at(fx, 40 + 16 * i));
+        fpu.registers[r].significand = u64::from_le_bytes(at(fx, 32 + 16 * i));
+        fpu.registers[r].exponent = u16::from_le_bytes(at(fx, 40 + 16 * i));
     }
     fpu
 }
@@ -157,7 +157,7 @@ fn fpu_into(fpu: &Fpu, fx: &mut [u8; 512]) {
     fx[4] = fpu.occupied;
     for i in 0..8 {
         let r = (usize::from(fpu.status >> 11 & 7) + i) & 7;
-        fx[32 + 16 * i..][..8].copy_from_slice(&fpu.significand[r].to_le_bytes());
-        fx[40 + 16 * i..][..2].copy_from_slice(&fpu.exponent[r].to_le_bytes());
+        fx[32 + 16 * i..][..8].copy_from_slice(&fpu.registers[r].significand.to_le_bytes());
+        fx[40 + 16 * i..][..2].copy_from_slice(&fpu.registers[r].exponent.to_le_bytes());
     }
 }

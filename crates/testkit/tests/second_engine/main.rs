@@ -31,8 +31,8 @@ fn state(r: &mut Random) -> State {
     cpu.fpu = cpu::Fpu::default();
     cpu.fpu.occupied = 0xff;
     for n in 0..8 {
-        cpu.fpu.significand[n] = r.bits() | 1 << 63;
-        cpu.fpu.exponent[n] = (0x3fff + r.below(9)) as u16 | if r.once_in(2) { 0x8000 } else { 0 };
+        cpu.fpu.registers[n].significand = r.bits() | 1 << 63;
+        cpu.fpu.registers[n].exponent = (0x3fff + r.below(9)) as u16 | if r.once_in(2) { 0x8000 } else { 0 };
     }
     for n in 0..8 {
         cpu.set_r32(n, r.value());

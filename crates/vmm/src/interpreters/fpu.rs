@@ -3,7 +3,7 @@
 
 use super::operand::{effective_address, linear};
 use crate::{Atom, Privilege, System};
-use cpu::{CpuModel, Fault, Flow, Fpu, Insn, State, cr0, cr4};
+use cpu::{CpuModel, Fault, Flow, Fpu, Insn, Register, State, cr0, cr4};
 
 /// #NM with CR0.EM or CR0.TS.
 fn available<S: System>(s: &mut S) -> Result<(), Fault> {
@@ -35,8 +35,8 @@ fn tag(fpu: &Fpu, n: usize) -> u16 {
     if fpu.occupied & 1 << n == 0 {
         return 3;
     }
-    let (exponent, significand) = (fpu.exponent[n] & 0x7fff, fpu.significand[n]);
-    match (exponent, significand) {
+    let r = fpu.registers[n];
+    match (r.exponent & 0x7fff, r.significand) {
         (0, 0) => 1,
         (0 | 0x7fff, _) => 2,
         (_, s) if s >> 63 == 0 => 2,
@@ -173,10 +173,9 @@ pub fn fnsave<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
     let mut at = store_environment(s, at, wide)?;
     for n in 0..8 {
         let f = &s.state().fpu;
-        let r = (top(f) + n) % 8;
-        let (significand, exponent) = (f.significand[r], f.exponent[r]);
-        s.store(at, 8, significand, Privilege::Current)?;
-        s.store(at.wrapping_add(8), 2, u64::from(exponent), Privilege::Current)?;
+        let r = f.registers[(top(f) + n) % 8];
+        s.store(at, 8, r.significand, Privilege::Current)?;
+        s.store(at.wrapping_add(8), 2, u64::from(r.exponent), Privilege::Current)?;
         at = at.wrapping_add(10);
     }
     let fpu = &mut s.state_mut().fpu;
@@ -199,8 +198,7 @@ pub fn frstor<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
         let significand = s.load(at, 8, Privilege::Current)?;
         let exponent = s.load(at.wrapping_add(8), 2, Privilege::Current)? as u16;
         let f = &mut s.state_mut().fpu;
-        let r = (top(f) + n) % 8;
-        (f.significand[r], f.exponent[r]) = (significand, exponent);
+        f.registers[(top(f) + n) % 8] = Register { significand, exponent };
         at = at.wrapping_add(10);
     }
     Ok(Flow::Continue)
@@ -244,10 +242,10 @@ pub fn fxsave<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
     s.store(at.wrapping_add(16), 8, u64::from(f.dp) | u64::from(f.ds) << 32, Privilege::Current)?;
     s.store(at.wrapping_add(24), 8, u64::from(mxcsr) | u64::from(mask) << 32, Privilege::Current)?;
     for n in 0..8u32 {
-        let r = (top(&f) + n as usize) % 8;
+        let r = f.registers[(top(&f) + n as usize) % 8];
         let slot = at.wrapping_add(32 + 16 * n);
-        s.store(slot, 8, f.significand[r], Privilege::Current)?;
-        s.store(slot.wrapping_add(8), 8, u64::from(f.exponent[r]), Privilege::Current)?;
+        s.store(slot, 8, r.significand, Privilege::Current)?;
+        s.store(slot.wrapping_add(8), 8, u64::from(r.exponent), Privilege::Current)?;
     }
     if sse {
         for n in 0..8u32 {
@@ -286,9 +284,8 @@ pub fn fxrstor<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
         ..Fpu::default()
     };
     for n in 0..8 {
-        let r = (top(&f) + n) % 8;
-        f.significand[r] = quad(s, 32 + 16 * n as u32)?;
-        f.exponent[r] = quad(s, 40 + 16 * n as u32)? as u16;
+        let (significand, exponent) = (quad(s, 32 + 16 * n as u32)?, quad(s, 40 + 16 * n as u32)? as u16);
+        f.registers[(top(&f) + n) % 8] = Register { significand, exponent };
     }
     summarise(&mut f);
     s.state_mut().fpu = f;

@@ -83,8 +83,7 @@ pub(super) fn exchange(fpu: &mut Fpu, i: u8) -> Outcome {
 #[inline(always)]
 fn swap(fpu: &mut Fpu, i: u8) {
     let (a, b) = (stack::physical(fpu, 0), stack::physical(fpu, i));
-    fpu.significand.swap(a, b);
-    fpu.exponent.swap(a, b);
+    fpu.registers.swap(a, b);
 }
 
 /// FCMOVcc: an empty register counts even if nothing is to be moved. C1 stays otherwise.
@@ -148,7 +147,7 @@ pub(super) fn free(fpu: &mut Fpu, i: u8) -> Outcome {
 
 /// FNINIT: registers keep their bits but are empty.
 pub(super) fn init(fpu: &mut Fpu) -> Outcome {
-    *fpu = Fpu { significand: fpu.significand, exponent: fpu.exponent, ..Fpu::default() };
+    *fpu = Fpu { registers: fpu.registers, ..Fpu::default() };
     Outcome::Done
 }
 

@@ -1,6 +1,6 @@
 //! The register stack and the status word (SDM vol. 1, 8.1.2, 8.1.3, 8.5.1).
 
-use cpu::Fpu;
+use cpu::{Fpu, Register};
 use float::{Env, F80, Flags};
 
 /// Condition codes in the status word.
@@ -38,15 +38,15 @@ pub(super) fn is_empty(fpu: &Fpu, i: u8) -> bool {
 /// The bits of ST(i), empty or not.
 #[inline(always)]
 pub(super) fn get(fpu: &Fpu, i: u8) -> F80 {
-    let r = physical(fpu, i);
-    F80 { sig: fpu.significand[r], se: fpu.exponent[r] }
+    let r = fpu.registers[physical(fpu, i)];
+    F80 { sig: r.significand, se: r.exponent }
 }
 
 /// Sets ST(i).
 #[inline(always)]
 pub(super) fn put(fpu: &mut Fpu, i: u8, v: F80) {
     let r = physical(fpu, i);
-    (fpu.significand[r], fpu.exponent[r]) = (v.sig, v.se);
+    fpu.registers[r] = Register { significand: v.sig, exponent: v.se };
     fpu.occupied |= 1 << r;
 }
 
