@@ -191,10 +191,12 @@ impl Lower<'_, '_> {
     pub(crate) fn extended(&mut self, from: Width, to: Width, a: Val, signed: bool) -> Val {
         match a {
             Val::Const(k) => Val::Const(if signed { fold::sext(from, to, k) } else { k & from.mask() }),
-            a if from == to => a,
             a if from > to => self.truncated(from, to, a),
             a => {
                 let v = self.node(from, a);
+                if from == to {
+                    return Val::Node(v);
+                }
                 Val::Node(if signed {
                     self.b.ins().sextend(ty(to), v)
                 } else {
@@ -207,11 +209,10 @@ impl Lower<'_, '_> {
     pub(crate) fn truncated(&mut self, from: Width, to: Width, a: Val) -> Val {
         match a {
             Val::Const(k) => Val::Const(k & to.mask()),
-            a if from == to => a,
             Val::Test(..) if to == B8 => Val::Node(self.node(B8, a)),
             a => {
                 let v = self.node(from, a);
-                Val::Node(self.b.ins().ireduce(ty(to), v))
+                Val::Node(if from == to { v } else { self.b.ins().ireduce(ty(to), v) })
             }
         }
     }

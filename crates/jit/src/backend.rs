@@ -48,7 +48,7 @@ pub(crate) struct Backend {
 
 fn target(level: &str) -> Result<OwnedTargetIsa, BackendError> {
     let mut b = settings::builder();
-    let checked = if cfg!(debug_assertions) { "true" } else { "false" };
+    let checked = if cfg!(debug_assertions) || std::env::var_os("RINGER_VERIFY").is_some() { "true" } else { "false" };
     let wanted = [
         ("opt_level", level),
         ("enable_verifier", checked),
@@ -109,7 +109,7 @@ impl Backend {
             Ok(code) if code.buffer.relocs().is_empty() => Ok(code.code_buffer().to_vec()),
             Ok(_) => Err(BackendError::Refused("relocations".to_owned())),
             Err(e) => {
-                let why = e.inner.to_string();
+                let why = cranelift_codegen::print_errors::pretty_error(e.func, e.inner);
                 // what was begun is of no use to the next function
                 self.builder = FunctionBuilderContext::new();
                 Err(BackendError::Refused(why))

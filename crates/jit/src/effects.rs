@@ -294,7 +294,7 @@ impl Emit for Reading<'_> {
         self.address()
     }
     fn reg(&mut self, w: Width, r: u8) -> Sym {
-        if r == reg::NONE {
+        if r == reg::NONE && w != B8 {
             return Sym::Const(0);
         }
         self.out.reads |= 1 << (r & 7);

@@ -177,7 +177,7 @@ impl Emit for Lower<'_, '_> {
         self.effective()
     }
     fn reg(&mut self, w: Width, r: u8) -> Val {
-        if r == reg::NONE {
+        if r == reg::NONE && w != B8 {
             return Val::Const(0);
         }
         let v = self.slot(u32::from(r & 7));

@@ -55,7 +55,8 @@ pub struct Jit {
 }
 
 impl Jit {
-    /// An engine that compiles a block's region when the interpreter has run it `hot` times.
+    /// An engine that compiles a block's region when the interpreter has run it `hot` times; with 0,
+    /// before it has run at all, which is for tests.
     ///
     /// # Errors
     /// The host has no back end, or gives no executable memory.
@@ -103,13 +104,15 @@ impl Jit {
 struct Ran<'a> {
     interpreter: &'a Interpreter,
     regions: &'a Regions,
+    /// Take everything as hot.
+    eager: bool,
     key: Key,
     size: cpu::Key,
 }
 
 impl Profile for Ran<'_> {
     fn ran(&self, physical: u32) -> bool {
-        self.interpreter.ran(physical, self.size)
+        self.eager || self.interpreter.ran(physical, self.size)
     }
     fn compiled(&self, physical: u32) -> bool {
         self.regions.has_door(physical, self.key)
@@ -163,13 +166,38 @@ impl Jit {
         let linear = cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip);
         let entry = mem.lookup_execute(linear);
         let door = self.regions.find(linear, key, entry, || mem.physical_of(entry, linear));
-        let Some((code, index)) = door else { return self.interpret(cpu, mem, monitor, key) };
+        let Some((code, index)) = door else {
+            if self.hot == 0 && self.compile_at_once(cpu, mem, monitor, key, linear) {
+                return Ok(());
+            }
+            return self.interpret(cpu, mem, monitor, key);
+        };
         match self.enter(cpu, mem, monitor, key, code, index) {
             Ok(Exit::Lookup) => Ok(()),
             Ok(_) if cpu.leave => Err(StopReason::Leave),
             Ok(_) => self.interpret(cpu, mem, monitor, key),
             Err(reason) => Err(reason),
         }
+    }
+
+    /// Compiles what has not run yet, for tests: whether there is code now.
+    fn compile_at_once(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+        key: Key,
+        linear: u32,
+    ) -> bool {
+        if cpu.eip > cpu.segment(seg::CS).limit || monitor.fetch(cpu, mem, linear).is_err() || mem.has_traces() {
+            return false;
+        }
+        let entry = mem.lookup_execute(linear);
+        if entry == 0 {
+            return false;
+        }
+        self.compile(cpu, mem, key);
+        self.regions.has_door(mem.physical_of(entry, linear), key)
     }
 
     /// Has the interpreter run the block at EIP; compiles it if it is hot.
@@ -241,7 +269,7 @@ impl Jit {
     /// Compiles the region at EIP.
     fn compile(&mut self, cpu: &State, mem: &mut Memory, key: Key) {
         let start = Instant::now();
-        let profile = Ran { interpreter: &self.interpreter, regions: &self.regions, key, size: cpu.key() };
+        let profile = Ran { interpreter: &self.interpreter, regions: &self.regions, eager: self.hot == 0, key, size: cpu.key() };
         if let Some(plan) = plan(cpu, mem, key, &profile) {
             let head = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
             self.install(mem, &plan, head);
@@ -256,6 +284,7 @@ impl Jit {
         });
         let Ok(bytes) = made else {
             debug_assert!(false, "{made:?}");
+            if std::env::var_os("RINGER_VERIFY").is_some() { panic!("{made:?}") }
             return;
         };
         let code = match self.cache.place(&bytes) {

@@ -151,11 +151,21 @@ impl Lower<'_, '_> {
     pub(crate) fn node(&mut self, w: Width, v: Val) -> Value {
         match v {
             Val::Const(k) => self.constant(w, k),
-            Val::Node(v) => v,
+            Val::Node(v) => self.fitted(w, v),
             Val::Test(cc, a, b) => {
                 let bit = self.b.ins().icmp(cc, a, b);
                 if w == Width::B8 { bit } else { self.b.ins().uextend(ty(w), bit) }
             }
+        }
+    }
+
+    /// Values are zero-extended as far as anyone looks: a body may use one at another width.
+    fn fitted(&mut self, w: Width, v: Value) -> Value {
+        let (has, wants) = (self.b.func.dfg.value_type(v), ty(w));
+        match has.bits().cmp(&wants.bits()) {
+            std::cmp::Ordering::Equal => v,
+            std::cmp::Ordering::Less => self.b.ins().uextend(wants, v),
+            std::cmp::Ordering::Greater => self.b.ins().ireduce(wants, v),
         }
     }
 
@@ -222,7 +232,7 @@ impl Lower<'_, '_> {
 
     pub(crate) fn as_slot(&mut self, slot: u32, v: Val) -> Value {
         match (v, slot) {
-            (Val::Node(v), _) => v,
+            (Val::Node(v), XMM..MMX) => v,
             (v, MMX..) => self.node(Width::B64, v),
             (v, _) => self.node(Width::B32, v),
         }

@@ -68,7 +68,7 @@ fn logic<V: Copy>(r: V, w: Width) -> (V, Flags<V>) {
 #[inline(always)]
 fn carry<E: Emit>(e: &mut E, w: Width) -> E::Val {
     let c = e.flag(Flag::CF);
-    if w > B32 { e.zext(B32, w, c) } else { c }
+    if w > B32 { e.zext(B32, w, c) } else { e.trunc(B32, w, c) }
 }
 
 /// CMP.

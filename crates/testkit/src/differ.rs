@@ -4,7 +4,6 @@ use crate::flat::Flat;
 use crate::native::{AREA, CODE, DATA, DONE, HostFault, Native, Registers, STACK, STUBS};
 use crate::random::Random;
 use cpu::{Activity, CodeSize, CpuModel, Engine, Segment, State, StopReason, cr0, eflags, seg, vector};
-use interp::Interpreter;
 use isa::CpuidFeature as F;
 use mem::{Memory, PageKind};
 use sem::Binding;
@@ -174,18 +173,18 @@ type Fault = (u8, u32, u32, u32);
 pub struct Pair {
     host: Native,
     mem: Memory,
-    engine: Interpreter,
+    engine: Box<dyn Engine>,
     cpu: State,
     data: Box<[u8; AREA]>,
     stack: Box<[u8; AREA]>,
 }
 
 impl Pair {
-    /// The host and an interpreter.
+    /// The host and an engine.
     ///
     /// # Errors
     /// The host does not run such code.
-    pub fn new(seed: u64) -> Result<Pair, String> {
+    pub fn new(seed: u64, engine: Box<dyn Engine>) -> Result<Pair, String> {
         let mut mem = Memory::new(0x23_0000).map_err(|e| e.to_string())?;
         mem.set_kind(0, 0x23_0000, PageKind::Mmio);
         for (at, len) in [(CODE, 0x1000), (DATA, AREA as u32), (STACK, AREA as u32)] {
@@ -195,7 +194,7 @@ impl Pair {
         let mut r = Random::new(seed ^ 0x5eed);
         let (mut data, mut stack) = (Box::new([0; AREA]), Box::new([0; AREA]));
         data.iter_mut().chain(stack.iter_mut()).for_each(|b| *b = r.bits() as u8);
-        Ok(Pair { host: Native::new()?, mem, engine: Interpreter::default(), cpu: user_state(), data, stack })
+        Ok(Pair { host: Native::new()?, mem, engine, cpu: user_state(), data, stack })
     }
 
     /// Runs a test on both; says how they differ, if they do.

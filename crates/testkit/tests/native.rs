@@ -1,4 +1,4 @@
-//! Random 32-bit user code, the host CPU against the interpreter.
+//! Random 32-bit user code, the host CPU against the engines.
 //!
 //! `RINGER_SEED` and `RINGER_CASES` choose the tests, `RINGER_LENGTH` the most instructions each.
 
@@ -10,6 +10,17 @@ fn integer_code_against_the_host() {}
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[test]
 fn integer_code_against_the_host() {
+    compare(Box::new(interp::Interpreter::default()));
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+fn compiled_integer_code_against_the_host() {
+    compare(Box::new(jit::Jit::new(0).expect("the host has a JIT")));
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn compare(engine: Box<dyn cpu::Engine>) {
     use testkit::differ::{Pair, case, listing};
     use testkit::random::Random;
     let number =
@@ -17,7 +28,7 @@ fn integer_code_against_the_host() {
     let seed = number("RINGER_SEED", 20_030_219);
     let (cases, longest) = (number("RINGER_CASES", 300_000), number("RINGER_LENGTH", 6) as u32);
     println!("RINGER_SEED={seed} RINGER_CASES={cases} RINGER_LENGTH={longest}");
-    let mut pair = Pair::new(seed).expect("the host runs 32-bit code");
+    let mut pair = Pair::new(seed, engine).expect("the host runs 32-bit code");
     let mut r = Random::new(seed);
     let mut failures = Vec::new();
     for n in 0..cases {
