@@ -58,15 +58,15 @@ pub fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
     *cpu = State::new(cpu.model);
     cpu.retired = retired;
     for r in 0..8 {
-        let value = if random.once_in(2) { random.below(SIZE) } else { word(random) };
+        let value = if word(random) & 1 == 0 { word(random) % SIZE } else { word(random) };
         cpu.set_r32(r, value);
     }
-    cpu.eip = random.below(SIZE);
+    cpu.eip = word(random) % SIZE;
     cpu.activity = Activity::Running;
     let flags = word(random) & 0x27_7fd5 & !(eflags::TF | eflags::VM);
     cpu.set_flags_image(flags | eflags::RESERVED1);
-    cpu.gdtr = cpu::DescriptorTable { base: random.below(SIZE), limit: word(random) as u16 };
-    cpu.idtr = cpu::DescriptorTable { base: random.below(SIZE), limit: word(random) as u16 };
+    cpu.gdtr = cpu::DescriptorTable { base: word(random) % SIZE, limit: word(random) as u16 };
+    cpu.idtr = cpu::DescriptorTable { base: word(random) % SIZE, limit: word(random) as u16 };
     let fpu_bits = word(random) & (cr0::MP | cr0::EM | cr0::TS | cr0::NE);
     match mode {
         Mode::Real => {
@@ -76,7 +76,7 @@ pub fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
             }
         }
         Mode::Protected | Mode::Paged => {
-            let cpl = if random.once_in(2) { 0 } else { 3 };
+            let cpl = if word(random) & 1 == 0 { 0 } else { 3 };
             cpu.cr0 = cr0::PE | cr0::ET | fpu_bits;
             cpu.cpl = cpl;
             cpu.seg.iter_mut().take(6).for_each(|s| *s = flat(false, cpl.into()));
@@ -95,7 +95,7 @@ pub fn start(cpu: &mut State, mode: Mode, random: &mut Random) {
     }
     if mode == Mode::Paged {
         cpu.cr0 |= cr0::PG | word(random) & (cr0::WP | cr0::AM);
-        cpu.cr3 = random.below(SIZE) & !0xfff;
+        cpu.cr3 = (word(random) % SIZE) & !0xfff;
         cpu.cr4 = word(random) & (cr4::PSE | cr4::PAE | cr4::PGE | cr4::OSFXSR | cr4::TSD);
         cpu.efer = u64::from(word(random) & 1 << 11);
     }
@@ -107,8 +107,8 @@ pub fn fill(machine: &mut Machine, mode: Mode, random: &mut Random) {
     let mut bytes: Vec<u8> = (0..SIZE / 8).flat_map(|_| random.bits().to_le_bytes()).collect();
     if mode == Mode::Paged {
         for entry in bytes.chunks_exact_mut(4) {
-            if random.once_in(4) {
-                let value = random.below(SIZE) & !0xfff | word(random) & 0xfe7 | 7;
+            if word(random).is_multiple_of(4) {
+                let value = (word(random) % SIZE) & !0xfff | word(random) & 0xfe7 | 7;
                 entry.copy_from_slice(&value.to_le_bytes());
             }
         }

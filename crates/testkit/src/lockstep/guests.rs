@@ -12,8 +12,10 @@ use xtask::guests::{self, file};
 
 /// Instructions after which a guest of random bytes is put somewhere else.
 const MOVED_EVERY: u64 = 100_000;
-/// Moves after which it gets new bytes.
-const FILLED_EVERY: u64 = 64;
+/// Instructions after which it gets new bytes...
+const FILLED_EVERY: u64 = 1_000_000;
+/// ... and ends that it comes to by itself.
+const FILLED_AFTER: u32 = 1024;
 
 /// How a guest is started.
 #[derive(Clone, Debug)]
@@ -99,7 +101,7 @@ impl Guest for Chosen {
             Start::Image(image) => boot(image, self.memory, engine),
             Start::Random(seed) => {
                 let mut machine = random_guest::machine(*seed, engine).map_err(|e| e.to_string())?;
-                place(&mut machine, *seed, 0);
+                place(&mut machine, *seed, 0, true);
                 Ok(machine)
             }
         }
@@ -108,8 +110,8 @@ impl Guest for Chosen {
     fn ended(&self, machine: &mut Machine, end: Exit, starts: u32) -> bool {
         match &self.start {
             Start::Random(seed) => {
-                let retired = machine.cpu().retired;
-                place(machine, *seed, (retired << 20) + u64::from(starts) + 1);
+                let number = (machine.cpu().retired << 20) + u64::from(starts) + 1;
+                place(machine, *seed, number, (starts + 1).is_multiple_of(FILLED_AFTER));
                 true
             }
             _ if end == Exit::Reset && machine.has_firmware() => {
@@ -126,7 +128,7 @@ impl Guest for Chosen {
 
     fn refresh(&self, machine: &mut Machine, at: u64) {
         if let Start::Random(seed) = self.start {
-            place(machine, seed, at / MOVED_EVERY);
+            place(machine, seed, at, at.is_multiple_of(FILLED_EVERY));
         }
     }
 }
@@ -138,11 +140,11 @@ fn boot(image: &Image, memory: u64, engine: Box<dyn Engine + Send>) -> Result<Ma
     Ok(machine)
 }
 
-/// Puts the CPU somewhere in random bytes: always the same by seed and number.
-fn place(machine: &mut Machine, seed: u64, number: u64) {
+/// Puts the CPU somewhere in random bytes, new ones if so said: always the same by seed and number.
+fn place(machine: &mut Machine, seed: u64, number: u64, fill: bool) {
     let mut random = Random::new(seed ^ number.rotate_left(32));
     let mode = Mode::ALL[(seed % 4) as usize];
-    if number.is_multiple_of(FILLED_EVERY) {
+    if fill {
         random_guest::fill(machine, mode, &mut random);
     }
     random_guest::start(machine.cpu_mut(), mode, &mut random);
