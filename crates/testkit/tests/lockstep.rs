@@ -9,7 +9,7 @@ use mem::Memory;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::lockstep::guests::{Chosen, Start};
-use testkit::lockstep::{Divergence, Failure, Lockstep, MakeEngine, Options, Party, Report};
+use testkit::lockstep::{Divergence, Failure, Lockstep, MakeEngine, Options, Party, Report, maker};
 
 /// Does something wrong, once, when so many instructions have retired.
 type Wrong = fn(&mut State, &mut Memory);
@@ -47,7 +47,7 @@ impl Engine for Faulty {
 }
 
 fn interpreter() -> MakeEngine {
-    Box::new(|| Box::new(Interpreter::default()))
+    maker("interpreter").unwrap()
 }
 
 fn faulty(at: u64, wrong: Wrong) -> MakeEngine {
@@ -57,7 +57,7 @@ fn faulty(at: u64, wrong: Wrong) -> MakeEngine {
 fn warm(at: u64, wrong: Wrong, warm: u64) -> MakeEngine {
     Box::new(move || {
         let done = Arc::new(AtomicBool::new(false));
-        Box::new(Faulty { inner: Interpreter::default(), at, wrong, warm, run: 0, done })
+        Ok(Box::new(Faulty { inner: Interpreter::default(), at, wrong, warm, run: 0, done }))
     })
 }
 
@@ -173,7 +173,7 @@ fn what_does_not_come_again_is_told_of_as_it_was_seen() {
     let wrong: Wrong = |cpu, _| cpu.dr[1] = 0xabc;
     let once: MakeEngine = Box::new(move || {
         let (inner, done) = (Interpreter::default(), Arc::clone(&done));
-        Box::new(Faulty { inner, at: 123_456, wrong, warm: 0, run: 0, done })
+        Ok(Box::new(Faulty { inner, at: 123_456, wrong, warm: 0, run: 0, done }))
     });
     let d = found(once);
     assert_eq!((d.same_at, d.differ_at), (120_000, 130_000), "{d}");

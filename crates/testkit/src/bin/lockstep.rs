@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use testkit::lockstep::guests::{Chosen, Start};
-use testkit::lockstep::{Failure, Lockstep, MakeEngine, Notice, Options, Party, Report};
+use testkit::lockstep::{Failure, Lockstep, MakeEngine, Notice, Options, Party, Report, maker};
 
 const USAGE: &str = "\
 usage: cargo xtask lockstep [OPTIONS]
@@ -125,14 +125,6 @@ impl Request {
     }
 }
 
-fn engine(name: &str) -> Result<MakeEngine, String> {
-    match name {
-        "interpreter" => Ok(Box::new(|| Box::new(interp::Interpreter::default()))),
-        "jit" => Err("there is no JIT in this build yet; --engine interpreter is there".to_owned()),
-        other => Err(format!("there is no engine {other:?}: jit and interpreter are there")),
-    }
-}
-
 /// Tells how far it is, on a terminal.
 struct Progress {
     terminal: bool,
@@ -176,14 +168,11 @@ fn summary(name: &str, report: &Report, time: Duration) -> String {
     )
 }
 
-fn run(request: &Request, guest: &Chosen, second: MakeEngine) -> ExitCode {
+fn run(request: &Request, guest: &Chosen, [first, second]: [MakeEngine; 2]) -> ExitCode {
     let now = Instant::now();
     let terminal = std::io::stderr().is_terminal();
     let mut progress = Progress { terminal, start: now, last: now };
-    let first = Party {
-        name: "interpreter".to_owned(),
-        engine: Box::new(|| Box::new(interp::Interpreter::default())),
-    };
+    let first = Party { name: "interpreter".to_owned(), engine: first };
     let second = Party { name: request.engine.clone(), engine: second };
     let mut lockstep = Lockstep::new(guest, first, second, request.options);
     lockstep.on_notice(move |n| progress.tell(n));
@@ -208,9 +197,10 @@ fn main() -> ExitCode {
         println!("{USAGE}");
         return ExitCode::SUCCESS;
     }
-    let wanted = Request::parse(words.into_iter()).and_then(|r| Ok((r.guest()?, engine(&r.engine)?, r)));
+    let wanted = Request::parse(words.into_iter())
+        .and_then(|r| Ok((r.guest()?, [maker("interpreter")?, maker(&r.engine)?], r)));
     match wanted {
-        Ok((guest, second, request)) => run(&request, &guest, second),
+        Ok((guest, engines, request)) => run(&request, &guest, engines),
         Err(why) => {
             eprintln!("lockstep: {why}");
             ExitCode::from(2)

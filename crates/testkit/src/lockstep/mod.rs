@@ -20,8 +20,20 @@ use std::time::{Duration, Instant};
 /// Comparisons from one of the devices to the next.
 const DEVICES_EVERY: u64 = 100;
 
-/// Makes engines.
-pub type MakeEngine = Box<dyn Fn() -> Box<dyn Engine + Send>>;
+/// Makes engines, or says why there is none.
+pub type MakeEngine = Box<dyn Fn() -> Result<Box<dyn Engine + Send>, String>>;
+
+/// The makers of the engines that there are, by name.
+///
+/// # Errors
+/// There is none of that name.
+pub fn maker(name: &str) -> Result<MakeEngine, String> {
+    match name {
+        "interpreter" => Ok(Box::new(|| Ok(Box::new(interp::Interpreter::default())))),
+        "jit" => Ok(Box::new(|| Ok(Box::new(jit::Jit::with_defaults().map_err(|e| e.to_string())?)))),
+        other => Err(format!("there is no engine {other:?}: jit and interpreter are there")),
+    }
+}
 
 /// One of the two.
 pub struct Party {

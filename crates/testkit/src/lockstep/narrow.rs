@@ -8,7 +8,7 @@ use super::pair::{Checkpoint, Pair, Side, resume};
 use super::{Divergence, Guest, Lockstep, Notice, Party, next_stop};
 
 /// Instructions told of before the one in question, and behind it.
-const AROUND: (u64, u64) = (6, 2);
+const AROUND: (u64, u64) = (16, 2);
 
 /// Runs again, always in the same way.
 struct Replay<'a> {
@@ -186,7 +186,8 @@ impl Lockstep<'_> {
 fn attempts<'a>(near: &'a Replay<'a>, start: &'a Replay<'a>, good: u64, bad: u64) -> Vec<Attempt<'a>> {
     let mut all = vec![Attempt {
         doing: "running again to ever nearer counts from the last state that was kept",
-        remark: "",
+        remark: "; each was stopped there, and compiled code shows a mistake at the first stop behind it \
+                 that it reaches: the cause may lie some instructions before",
         look: Box::new(move || near.bisect(good, bad)),
     }];
     if near.from.is_some() {

@@ -22,7 +22,7 @@ pub(super) struct Side {
 
 impl Side {
     pub(super) fn new(guest: &dyn Guest, party: &Party) -> Result<Side, String> {
-        Ok(Side::over(guest.machine((party.engine)())?, 0))
+        Ok(Side::over(guest.machine((party.engine)()?)?, 0))
     }
 
     fn over(mut machine: Machine, starts: u32) -> Side {
@@ -142,8 +142,8 @@ impl Pair {
 /// One machine in a state that was kept.
 pub(super) fn resume(guest: &dyn Guest, party: &Party, at: &Checkpoint) -> Result<Side, String> {
     // made anew for the media, which are not in the snapshot
-    let mut machine = guest.machine((party.engine)())?;
-    let loaded = machine.load_in_place(&at.snapshot[..], (party.engine)());
+    let mut machine = guest.machine((party.engine)()?)?;
+    let loaded = machine.load_in_place(&at.snapshot[..], (party.engine)()?);
     loaded.map_err(|e| format!("a state that was kept cannot be put back: {e}"))?;
     Ok(Side::over(machine, at.starts))
 }
