@@ -163,7 +163,7 @@ fn what_a_new_engine_does_not_show_is_found_from_the_start() {
     let d = found(warm(654_321, wrong, 300_000));
     assert_eq!((d.same_at, d.differ_at), (654_320, 654_321), "{d}");
     assert!(d.remarks[0].contains("from the last state that was kept: no difference"), "{d}");
-    assert!(d.remarks[1].starts_with("found by running again from the start"), "{d}");
+    assert!(d.remarks[1].starts_with("found by running again to ever nearer counts from the start"), "{d}");
     assert_eq!(d.differences, ["dr0: 0, 1"]);
 }
 

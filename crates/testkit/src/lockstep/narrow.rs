@@ -192,14 +192,9 @@ fn attempts<'a>(near: &'a Replay<'a>, start: &'a Replay<'a>, good: u64, bad: u64
     }];
     if near.from.is_some() {
         all.push(Attempt {
-            doing: "running again from the start, comparing after every instruction at the end",
+            doing: "running again to ever nearer counts from the start",
             remark: ", not from the state kept last: it takes what the engine did before that",
-            look: Box::new(move || start.walk(good, bad, 1)),
-        });
-        all.push(Attempt {
-            doing: "running again from the start, comparing every 100 instructions at the end",
-            remark: ", not from the state kept last, nor with more stops",
-            look: Box::new(move || start.walk(good, bad, 100)),
+            look: Box::new(move || start.bisect(good, bad)),
         });
     }
     all.push(Attempt {
