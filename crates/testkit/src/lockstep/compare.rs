@@ -167,9 +167,9 @@ fn control(l: &mut Lines, a: &State, b: &State) {
 
 fn fpu(l: &mut Lines, a: &State, b: &State) {
     let (a, b) = (&a.fpu, &b.fpu);
-    for n in 0..8 {
-        l.hex(&format!("fpu register {n}'s significand"), a.significand[n], b.significand[n]);
-        l.hex(&format!("fpu register {n}'s exponent"), a.exponent[n], b.exponent[n]);
+    for (n, (x, y)) in a.registers.iter().zip(&b.registers).enumerate() {
+        l.hex(&format!("fpu register {n}'s significand"), x.significand, y.significand);
+        l.hex(&format!("fpu register {n}'s exponent"), x.exponent, y.exponent);
     }
     l.hex("fpu control", a.control, b.control);
     l.hex("fpu status", a.status, b.status);
