@@ -386,6 +386,11 @@ impl Machine {
         self.vmm.synchronise(&self.cpu, &mut self.mem);
     }
 
+    /// The state of every device, by name: what a snapshot holds of them, for comparisons.
+    pub fn devices(&self) -> Vec<(&'static str, Vec<u8>)> {
+        self.vmm.board.parts().into_iter().map(|p| (p.name, p.bytes)).collect()
+    }
+
     /// A hash of CPU, RAM and devices.
     pub fn state_hash(&self) -> u64 {
         hash::state(&self.cpu, &self.mem, &self.vmm.board)

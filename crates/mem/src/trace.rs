@@ -45,6 +45,9 @@ pub(crate) struct FrameTraces {
     pub(crate) watch: bool,
     /// A bit a log: written since that log was last cleared, or it is not kept.
     pub(crate) dirty: u8,
+    /// The frame that became dirty in [`RAM_LOG`] before this one; 0 ends the list, which starts at frame 0.
+    /// Frame 0 itself is in no list: its bit is looked at.
+    pub(crate) next_dirty: u32,
 }
 
 /// The dirty log of snapshots and migration.
@@ -56,7 +59,7 @@ pub(crate) const ALL_LOGS: u8 = RAM_LOG | SCREEN_LOG;
 
 impl Default for FrameTraces {
     fn default() -> FrameTraces {
-        FrameTraces { table: false, watch: false, dirty: ALL_LOGS }
+        FrameTraces { table: false, watch: false, dirty: ALL_LOGS, next_dirty: 0 }
     }
 }
 

@@ -18,8 +18,8 @@ impl Memory {
     }
 
     fn note_write_in_page(&mut self, frame: u32, offset: u32, len: u32) {
-        let Some(traces) = self.traces.get_mut(frame as usize) else { return };
-        traces.dirty = ALL_LOGS;
+        self.note_dirty(frame);
+        let Some(traces) = self.traces.get(frame as usize) else { return };
         let hit = self.code[frame as usize] & grains(offset, len);
         if hit != 0 {
             self.queue.push(Trace::Code { frame, grains: hit });
@@ -32,11 +32,22 @@ impl Memory {
     /// As [`Memory::note_write`] for a dword that the walker sets bits of: tables need not know.
     pub(crate) fn note_bits(&mut self, at: u32) {
         let frame = at >> PAGE_SHIFT;
-        let Some(traces) = self.traces.get_mut(frame as usize) else { return };
-        traces.dirty = ALL_LOGS;
-        let hit = self.code[frame as usize] & grains(at % PAGE, 4);
+        self.note_dirty(frame);
+        let Some(code) = self.code.get(frame as usize) else { return };
+        let hit = code & grains(at % PAGE, 4);
         if hit != 0 {
             self.queue.push(Trace::Code { frame, grains: hit });
+        }
+    }
+
+    /// Enters a frame into every log, and into the list of those that became dirty.
+    fn note_dirty(&mut self, frame: u32) {
+        let first = self.traces.first().map_or(0, |t| t.next_dirty);
+        let Some(traces) = self.traces.get_mut(frame as usize) else { return };
+        let old = std::mem::replace(&mut traces.dirty, ALL_LOGS);
+        if old & RAM_LOG == 0 && frame != 0 {
+            traces.next_dirty = first;
+            self.traces[0].next_dirty = frame;
         }
     }
 
@@ -127,25 +138,46 @@ impl Memory {
         }
     }
 
+    /// Frames of the arena: RAM and the bank behind it.
+    pub fn frames(&self) -> u32 {
+        self.traces.len() as u32
+    }
+
     /// Starts a dirty log: every frame counts as clean until it is written.
     pub fn start_dirty_log(&mut self) {
         self.log_dirty = true;
-        self.traces.iter_mut().for_each(|t| t.dirty &= !RAM_LOG);
-        (0..self.traces.len() as u32).for_each(|f| self.revoke_writes(f));
+        self.traces.iter_mut().for_each(|t| (t.dirty, t.next_dirty) = (t.dirty & !RAM_LOG, 0));
+        (0..self.frames()).for_each(|f| self.revoke_writes(f));
     }
 
     /// Ends the dirty log.
     pub fn stop_dirty_log(&mut self) {
         self.log_dirty = false;
-        self.traces.iter_mut().for_each(|t| t.dirty |= RAM_LOG);
+        self.traces.iter_mut().for_each(|t| (t.dirty, t.next_dirty) = (t.dirty | RAM_LOG, 0));
     }
 
-    /// The frames written since the log was started or last taken, which are clean again.
+    /// The frames written since the log was started or last taken, which are clean again; all of
+    /// them where no log is kept. Costs by the frames written, not by those that there are.
     pub fn take_dirty(&mut self) -> Vec<u32> {
-        let (all, keep) = (0..self.traces.len() as u32, self.log_dirty);
-        let dirty = all.filter(|&f| self.traces[f as usize].dirty & RAM_LOG != 0).collect();
-        if keep {
-            self.clean(&dirty, RAM_LOG);
+        if !self.log_dirty {
+            return (0..self.frames()).collect();
+        }
+        let mut dirty = self.listed_dirty();
+        if self.traces.first().is_some_and(|t| t.dirty & RAM_LOG != 0) {
+            dirty.push(0);
+        }
+        dirty.sort_unstable();
+        self.clean(&dirty, RAM_LOG);
+        dirty
+    }
+
+    /// Empties the list that starts at frame 0.
+    fn listed_dirty(&mut self) -> Vec<u32> {
+        let mut dirty = Vec::new();
+        let mut frame = self.traces.first_mut().map_or(0, |t| std::mem::take(&mut t.next_dirty));
+        while frame != 0 {
+            dirty.push(frame);
+            frame = std::mem::take(&mut self.traces[frame as usize].next_dirty);
         }
         dirty
     }

@@ -134,6 +134,9 @@ fn the_dirty_log_names_each_written_frame_once() {
     m.set_bits(0x4000, 0x20);
     assert_eq!(m.take_dirty(), [4, 9]);
     assert_eq!(m.take_dirty(), []);
+    [0x9000, 0, 0x9000, 0x5000].iter().for_each(|&at| m.write_physical(at, &[1]));
+    assert_eq!(m.take_dirty(), [0, 5, 9], "frame 0 as well");
+    assert_eq!(m.take_dirty(), []);
     m.write_physical(0x9000, &[1]);
     m.install(0x5000, 0x9000, ALL);
     assert!(m.lookup_write(0x5000, 4).is_some(), "dirty already: stores are plain again");

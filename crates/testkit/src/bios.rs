@@ -1,6 +1,6 @@
 //! PCs that start by their BIOS, from media of the guests' cache.
 
-use cpu::CpuModel;
+use cpu::{CpuModel, Engine};
 use dev::Block;
 use dev::block::MemoryBlock;
 use disk::{Access, Complaints, Overlay, RawImage};
@@ -68,6 +68,14 @@ pub fn firmware(order: Vec<BootDevice>) -> Option<Firmware> {
 /// # Errors
 /// There is no BIOS, or an image cannot be opened.
 pub fn machine(drives: &[Drive], memory: u64) -> Result<Machine, String> {
+    machine_on(drives, memory, Box::new(interp::Interpreter::default()))
+}
+
+/// As [`machine`], on an engine.
+///
+/// # Errors
+/// As for [`machine`].
+pub fn machine_on(drives: &[Drive], memory: u64, engine: Box<dyn Engine + Send>) -> Result<Machine, String> {
     let order = drives.iter().map(|d| match d {
         Drive::Floppy(_) => BootDevice::Floppy,
         Drive::Disk(_) => BootDevice::Disk,
@@ -75,7 +83,6 @@ pub fn machine(drives: &[Drive], memory: u64) -> Result<Machine, String> {
     });
     let firmware = firmware(order.collect()).ok_or("there is no SeaBIOS")?;
     let config = Config { memory, model: CpuModel::N270, deterministic: true, epoch: 946_684_800 };
-    let engine = Box::new(interp::Interpreter::default());
     let mut machine = Machine::new(config, engine).map_err(|e| e.to_string())?;
     insert(machine.board(), drives)?;
     machine.boot(&Image::Firmware(firmware)).map_err(|e| e.to_string())?;

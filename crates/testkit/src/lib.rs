@@ -11,7 +11,9 @@ pub mod host_fpu;
 pub mod host_runner;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod host_sse_trap;
+pub mod lockstep;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod native;
 pub mod random;
+pub mod random_guest;
 pub mod vectors;
