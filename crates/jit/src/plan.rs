@@ -277,7 +277,9 @@ impl<P: Profile> Planner<'_, P> {
     fn branch(&self, insn: &Insn, at: u32, after: u32) -> Option<(End, Vec<u32>)> {
         use Mnemonic as M;
         let code = insn.code;
-        let target = at.wrapping_add(insn.imm);
+        // in 16-bit code displacements have 16 bits
+        let imm = if self.key.code32() { insn.imm } else { insn.imm as i16 as u32 };
+        let target = at.wrapping_add(imm);
         let direct = insn.kind[0] == Kind::Imm && near_is_wide(insn, self.key);
         Some(match code.mnemonic() {
             M::Jmp if direct => (End::Jump(Target::Out(target)), vec![target]),

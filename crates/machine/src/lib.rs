@@ -375,6 +375,11 @@ impl Machine {
         self.vmm.stats()
     }
 
+    /// What the engine has compiled, if it compiles.
+    pub fn meter(&self) -> Option<cpu::Meter> {
+        self.engine.meter()
+    }
+
     /// After the CPU or memory was changed from outside.
     pub fn synchronise(&mut self) {
         self.vmm.synchronise(&self.cpu, &mut self.mem);

@@ -57,9 +57,32 @@ pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
         s.shadow.table_writes,
         format!("{} tables unshadowed", s.shadow.floods),
     ));
+    if let Some(m) = machine.meter() {
+        lines.extend(compiled(&m, retired));
+    }
     let speed =
         format!("{:.1} million instructions a second over {:.2} s", mips(retired, wall), wall.as_secs_f64());
     lines.join("") + &speed + "\n"
+}
+
+/// What the JIT has done.
+fn compiled(m: &cpu::Meter, retired: u64) -> Vec<String> {
+    let inside = retired.saturating_sub(m.interpreted + m.called);
+    let [lookup, budget, redo, stopped] = m.exits;
+    let seconds = m.compile_nanos as f64 / 1e9;
+    vec![
+        row("in compiled code", inside, format!("{:.3} %", share(inside, retired))),
+        row("  interpreted", m.interpreted, format!("{:.3} %", share(m.interpreted, retired))),
+        row("  called out for", m.called, format!("{:.3} %", share(m.called, retired))),
+        row("entries", m.entries, String::new()),
+        row("  left: no target", lookup, String::new()),
+        row("  left: budget", budget, String::new()),
+        row("  left: redone", redo, String::new()),
+        row("  left: stopped", stopped, String::new()),
+        row("regions compiled", m.compiled_regions, format!("{} instructions in {seconds:.2} s", m.compiled_instructions)),
+        row("regions in being", m.regions, format!("{} KiB of code", m.code_bytes >> 10)),
+        row("regions invalidated", m.invalidations, format!("{} flushes", m.flushes)),
+    ]
 }
 
 fn row(name: &str, n: u64, note: String) -> String {
