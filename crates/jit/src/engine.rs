@@ -97,7 +97,7 @@ impl Jit {
     /// # Errors
     /// As [`Jit::new`].
     pub fn with_defaults() -> Result<Jit, JitError> {
-        Jit::new(HOT)
+        Jit::new(std::env::var("RINGER_HOT").ok().and_then(|v| v.parse().ok()).unwrap_or(HOT))
     }
 }
 
