@@ -23,8 +23,10 @@ pub(crate) struct Addresses {
     pub(crate) dispatch: u64,
     /// `engine::callout`.
     pub(crate) callout: u64,
-    /// `engine::settle`, by PreserveAll.
+    /// `engine::settle_flags`.
     pub(crate) settle: u64,
+    /// `engine::x87_in`, by PreserveAll.
+    pub(crate) x87_in: u64,
 }
 
 /// Why code could not be made.

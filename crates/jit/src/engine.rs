@@ -9,6 +9,7 @@ use crate::region::{self, Options};
 use crate::regions::Regions;
 use crate::settle::settle;
 use crate::stubs;
+use crate::x87;
 use cpu::{Engine, Meter, Monitor, State, StopReason, seg};
 use interp::Interpreter;
 use mem::{Memory, Trace};
@@ -49,6 +50,7 @@ pub struct Jit {
     context: Box<Context>,
     enter: Enter,
     addresses: Addresses,
+    x87: crate::fpu::Stubs,
     options: Options,
     hot: u32,
     meter: Meter,
@@ -68,6 +70,9 @@ impl Jit {
         };
         let enter = place(stubs::enter(&mut backend)?)?;
         let dispatch = place(stubs::dispatch(&mut backend)?)?;
+        let x87_in = place(stubs::keeping(&mut backend, bring_x87_in as *const () as u64)?)?;
+        let x87 = crate::fpu::stubs(|code| cache.place(code))
+            .ok_or_else(|| BackendError::Refused("no room for the first code".to_owned()))?;
         cache.keep();
         // SAFETY: the address is that of code compiled for exactly this signature and the host's
         // convention, complete, and executable as long as `cache`, which this engine owns.
@@ -76,6 +81,7 @@ impl Jit {
             dispatch,
             callout: callout as *const () as u64,
             settle: settle_flags as *const () as u64,
+            x87_in,
         };
         let options = Options { host: backend.host_convention() };
         Ok(Jit {
@@ -86,6 +92,7 @@ impl Jit {
             context: Box::new(Context::new()),
             enter,
             addresses,
+            x87,
             options,
             hot,
             meter: Meter::default(),
@@ -253,6 +260,7 @@ impl Jit {
         // code and what it calls are the only users of state and context meanwhile.
         unsafe { (self.enter)(context, cpu, code, index) };
         settle(context, cpu);
+        take_x87_out(context, cpu);
         cpu.retired = cpu.until - context.left as u64;
         if let Some(reason) = call.reason {
             return Err(reason);
@@ -278,9 +286,9 @@ impl Jit {
     }
 
     fn install(&mut self, mem: &mut Memory, plan: &Plan, head: u32) {
-        let (options, addresses) = (self.options, self.addresses);
+        let (options, addresses, x87) = (self.options, self.addresses, &self.x87);
         let made = self.backend.compile(region::region_signature(), Effort::None, |b| {
-            region::build(plan, &options, addresses, b);
+            region::build(plan, &options, addresses, x87, b);
         });
         let Ok(bytes) = made else {
             debug_assert!(false, "{made:?}");
@@ -332,6 +340,24 @@ unsafe extern "C" fn settle_flags(context: *mut Context, cpu: *mut State) {
     settle(context, cpu);
 }
 
+/// Compiled code's way to have the guest's x87 unit in the host's; it stays where it is if it cannot.
+unsafe extern "C" fn bring_x87_in(context: *mut Context, cpu: *mut State) {
+    // SAFETY: as in `settle_flags`.
+    let (context, cpu) = unsafe { (&mut *context, &mut *cpu) };
+    if context.x87_live == 0 && x87::may_live(&cpu.fpu) {
+        x87::load(&cpu.fpu);
+        context.x87_live = 1;
+    }
+}
+
+/// Takes the guest's x87 unit back to where Rust looks for it.
+#[inline]
+fn take_x87_out(context: &mut Context, cpu: &mut State) {
+    if std::mem::take(&mut context.x87_live) != 0 {
+        x87::save(&mut cpu.fpu);
+    }
+}
+
 /// Does the instruction at EIP, of `len` bytes, outside of compiled code. 0: go on behind it.
 unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64) -> u32 {
     // SAFETY: as in `settle_flags`; `call` is on `Jit::enter`'s stack, and its pointers come from
@@ -343,6 +369,7 @@ unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64) -
     let (mem, monitor, interpreter) =
         unsafe { (&mut *call.mem, &mut *call.monitor, &mut *call.interpreter) };
     settle(context, cpu);
+    take_x87_out(context, cpu);
     let until = cpu.until;
     cpu.retired = until - context.left as u64;
     let before = cpu.retired;

@@ -26,7 +26,6 @@ mod settle;
 mod sse;
 mod stubs;
 mod wide;
-#[allow(dead_code, unused_imports)]
 mod x87;
 
 pub use backend::BackendError;

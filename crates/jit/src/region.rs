@@ -4,6 +4,7 @@ use crate::backend::{Addresses, signature};
 use crate::context::{self, Exit};
 use crate::effects::Effects;
 use crate::flags::FlagState;
+use crate::fpu::Stubs;
 use crate::key::Key;
 use crate::lower::{Lower, PendingExit, Snapshot, Transfer, Unsupported, Val, Variables, bits, own, type_of};
 use crate::plan::{End, FlagNeed, Plan, Target};
@@ -26,8 +27,9 @@ pub(crate) struct Options {
 }
 
 /// Whether an instruction becomes code; the others are called out for.
-pub(crate) fn compiles(_: Key, _: &Insn, effects: &Effects) -> bool {
-    !effects.x87 && !effects.mmx && !effects.sse
+pub(crate) fn compiles(key: Key, insn: &Insn, effects: &Effects) -> bool {
+    let x87 = !effects.x87 || key.fpu() && crate::fpu::is_native(insn);
+    x87 && !effects.mmx && !effects.sse
 }
 
 /// The signature of a region: context, state, number of the entry.
@@ -50,7 +52,7 @@ pub(crate) fn entry_offsets(plan: &Plan) -> Vec<u32> {
 }
 
 /// Writes the function of a region.
-pub(crate) fn build(plan: &Plan, options: &Options, addresses: Addresses, b: &mut FunctionBuilder<'_>) {
+pub(crate) fn build(plan: &Plan, options: &Options, addresses: Addresses, stubs: &Stubs, b: &mut FunctionBuilder<'_>) {
     let start = b.create_block();
     b.append_block_params_for_function_params(start);
     b.switch_to_block(start);
@@ -86,7 +88,9 @@ pub(crate) fn build(plan: &Plan, options: &Options, addresses: Addresses, b: &mu
         found: Vec::new(),
         arrays: [None; 2],
         note: None,
-        x87: Default::default(),
+        x87_in: None,
+        operand: None,
+        stubs,
         clean: Vec::new(),
         addresses,
         options,
@@ -186,6 +190,7 @@ impl Region {
         l.transfer = None;
         for (i, step) in block.steps[..own].iter().enumerate() {
             (l.insn, l.off, l.undone, l.leave) = (step.insn, step.off, (own - i) as u64, None);
+            l.operand = None;
             let done = sem::bind(&step.insn, ToCode).is_some_and(|run| run(l).is_ok());
             if !done {
                 let there = l.leave();
@@ -296,6 +301,7 @@ impl Region {
         if block.pages.len() > 1 || block.pages.first() != known {
             check_pages(l, n);
         }
+        l.store_note(l.note);
         if block.edges > 1 || block.entry {
             match block.flags {
                 FlagNeed::Dead => {}
@@ -431,6 +437,7 @@ fn put_away(l: &mut Lower<'_, '_>, ip: Value) {
         l.put_back(slot, v);
     }
     l.store_flags(l.flags);
+    l.store_note(l.note);
     l.store_context(l.left, context::LEFT);
     l.store_own(ip, offset_of!(State, eip) as i32);
 }
@@ -438,11 +445,12 @@ fn put_away(l: &mut Lower<'_, '_>, ip: Value) {
 fn write_exit(l: &mut Lower<'_, '_>, exit: PendingExit) {
     l.go(exit.block);
     l.start();
-    let Snapshot { dirty, flags, left, undone, off, .. } = exit.snapshot;
+    let Snapshot { dirty, flags, left, undone, off, note } = exit.snapshot;
     for (slot, v) in dirty {
         l.put_back(slot, v);
     }
     l.store_flags(flags);
+    l.store_note(note);
     let left = if undone == 0 { left } else { l.b.ins().iadd_imm_s(left, undone as i64) };
     l.store_context(left, context::LEFT);
     let ip = l.ip(off);

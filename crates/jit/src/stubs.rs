@@ -8,6 +8,7 @@ use cpu::{Segment, State, seg};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 use std::mem::offset_of;
 
@@ -18,6 +19,18 @@ pub(crate) fn enter(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
         let p = parameters(b);
         let s = b.import_signature(region_signature());
         b.ins().call_indirect(s, p[2], &[p[0], p[1], p[3]]);
+        b.ins().return_(&[]);
+    })
+}
+
+/// A routine in Rust, of context and state, made one that keeps all registers.
+pub(crate) fn keeping(backend: &mut Backend, routine: u64) -> Result<Vec<u8>, BackendError> {
+    let convention = backend.host_convention();
+    backend.compile(signature(CallConv::PreserveAll, 2), Effort::None, |b| {
+        let p = parameters(b);
+        let s = b.import_signature(signature(convention, 2));
+        let f = b.ins().iconst(I64, routine as i64);
+        b.ins().call_indirect(s, f, &[p[0], p[1]]);
         b.ins().return_(&[]);
     })
 }
