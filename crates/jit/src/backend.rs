@@ -25,7 +25,9 @@ pub(crate) struct Addresses {
     pub(crate) callout: u64,
     /// `engine::settle_flags`.
     pub(crate) settle: u64,
-    /// `engine::x87_in`, by PreserveAll.
+    /// [`crate::access::fine_signature`].
+    pub(crate) fine: u64,
+    /// `engine::bring_x87_in`, by PreserveAll.
     pub(crate) x87_in: u64,
 }
 

@@ -41,6 +41,9 @@ impl Emit for Lower<'_, '_> {
     fn imm(&mut self, w: Width, k: u64) -> Val {
         Val::Const(k & w.mask())
     }
+    fn known(&self, v: Val) -> Option<u64> {
+        if let Val::Const(k) = v { Some(k) } else { None }
+    }
     fn add(&mut self, w: Width, a: Val, b: Val) -> Val {
         self.sum(w, a, b)
     }

@@ -17,6 +17,8 @@ mod flags;
 mod flow;
 mod fold;
 mod fpu;
+mod group;
+mod hints;
 mod key;
 mod lower;
 mod plan;

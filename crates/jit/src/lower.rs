@@ -81,7 +81,6 @@ pub(crate) struct Snapshot {
 pub(crate) struct PendingExit {
     pub(crate) block: ir::Block,
     pub(crate) exit: context::Exit,
-    pub(crate) site: u32,
     pub(crate) snapshot: Snapshot,
 }
 
@@ -131,6 +130,12 @@ pub(crate) struct Lower<'a, 'f> {
     pub(crate) x87_in: Option<bool>,
     /// Host address of the running x87 instruction's memory operand.
     pub(crate) operand: Option<Value>,
+    /// Groups of accesses in this block, those of the running instruction, and how many it has made.
+    pub(crate) groups: Vec<crate::group::Group>,
+    pub(crate) group_of: Vec<Option<(usize, u32)>>,
+    pub(crate) touch: usize,
+    /// The shared end of all exits.
+    pub(crate) tail: Option<ir::Block>,
     pub(crate) stubs: &'a crate::fpu::Stubs,
     pub(crate) clean: Vec<(Value, crate::sse::Clean)>,
     pub(crate) addresses: crate::backend::Addresses,
@@ -323,8 +328,7 @@ impl Lower<'_, '_> {
         let block = self.b.create_block();
         self.b.set_cold_block(block);
         let snapshot = self.snapshot();
-        let site = self.off;
-        self.exits.push(PendingExit { block, exit, site, snapshot });
+        self.exits.push(PendingExit { block, exit, snapshot });
         block
     }
 
