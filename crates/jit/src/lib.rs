@@ -23,6 +23,8 @@ mod plan;
 mod region;
 mod regions;
 mod settle;
+mod shuffle;
+mod simd;
 mod sse;
 mod stubs;
 mod wide;

@@ -26,8 +26,11 @@ pub(crate) struct Options {
 }
 
 /// Whether an instruction becomes code; the others are called out for.
-pub(crate) fn compiles(_: Key, _: &Insn, effects: &Effects) -> bool {
-    !effects.x87 && !effects.mmx && !effects.sse
+pub(crate) fn compiles(key: Key, _: &Insn, effects: &Effects) -> bool {
+    // a masked store finds sixteen places: too much code for what is rare
+    let many = effects.touches.len() > 8;
+    let on = (!effects.sse || key.sse()) && (!effects.mmx || key.fpu());
+    !effects.x87 && !effects.unsupported && !many && on && (!effects.rounds || key.default_mxcsr())
 }
 
 /// The signature of a region: context, state, number of the entry.
