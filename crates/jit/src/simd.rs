@@ -371,8 +371,11 @@ impl Lower<'_, '_> {
                 let word = self.b.ins().extractlane(v, imm & 7);
                 Wide::Halves(Val::Node(self.b.ins().uextend(I64, word)), Val::Const(0))
             }
-            P::MergeLowD => self.merged(F32X4, a, b),
-            P::MergeLowQ => self.merged(F64X2, a, b),
+            P::MergeLowD | P::MergeLowQ => {
+                let v = self.merged(if op == P::MergeLowD { F32X4 } else { F64X2 }, a, b);
+                self.inherit_low(b, v);
+                v
+            }
             _ => return None,
         })
     }

@@ -1,0 +1,224 @@
+//! What keeps compiled floating point exact: numbers that were looked at.
+//!
+//! The host computes as the guest would, but its flags are not asked for. So every operand has to be
+//! a number that raises nothing by itself, and every result one that can only be inexact: zeros, and
+//! numbers whose exponent is neither the largest nor near the smallest. An exponent field of 1 could
+//! be tiny before it was rounded (SDM vol. 1, 4.9.1.5), so three are left out with one mask.
+
+use crate::lower::Lower;
+use crate::wide::{Wide, bits_only};
+use cpu::Width::{B32, B64};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I32, I32X4, I64, I64X2};
+use cranelift_codegen::ir::{self, InstBuilder, Type, Value};
+
+/// Elements of a vector: double or single numbers, and which of them (the lowest is bit 0).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Elements {
+    pub(crate) double: bool,
+    pub(crate) lanes: u8,
+}
+
+impl Elements {
+    pub(crate) const fn low(double: bool) -> Elements {
+        Elements { double, lanes: 1 }
+    }
+    pub(crate) const fn all(double: bool) -> Elements {
+        Elements { double, lanes: if double { 3 } else { 15 } }
+    }
+    /// The two low single numbers.
+    pub(crate) const PAIR: Elements = Elements { double: false, lanes: 3 };
+
+    /// The vector type.
+    pub(crate) fn vector(self) -> Type {
+        if self.double { F64X2 } else { F32X4 }
+    }
+    /// The type of one element.
+    pub(crate) fn scalar(self) -> Type {
+        if self.double { F64 } else { F32 }
+    }
+    fn integer(self) -> Type {
+        if self.double { I64 } else { I32 }
+    }
+    /// A constant with a doubleword in those that hold exponents of these elements, and another in
+    /// the rest.
+    fn exponents(self, inside: u32, outside: u32) -> u128 {
+        (0..4).fold(0, |k, n| {
+            let here = if self.double { n & 1 != 0 && self.lanes >> (n / 2) & 1 != 0 } else { self.lanes >> n & 1 != 0 };
+            k | u128::from(if here { inside } else { outside }) << (32 * n)
+        })
+    }
+}
+
+/// One number of a vector or of memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar {
+    pub(crate) float: Value,
+    bits: Option<Value>,
+}
+
+/// Where a result may be zero.
+#[derive(Clone, Copy)]
+pub(crate) enum Zeros<'a> {
+    Anywhere,
+    /// Where one of these is zero: else it is a number that was too small.
+    Like(&'a [Value]),
+}
+
+impl Lower<'_, '_> {
+    fn is_clean(&self, v: Value, e: Elements) -> bool {
+        self.clean.iter().any(|&(known, c)| known == v && c.double == e.double && c.lanes & e.lanes == e.lanes)
+    }
+
+    /// Remembers elements as clean.
+    pub(crate) fn set_clean(&mut self, v: Wide, e: Elements) {
+        if let Wide::Vector(v) = v {
+            self.clean.push((v, e));
+        }
+    }
+
+    /// The same elements of `to` are clean that are so in `from`.
+    pub(crate) fn inherit_low(&mut self, from: Wide, to: Wide) {
+        for double in [false, true] {
+            if let Wide::Vector(v) = from
+                && self.is_clean(v, Elements::low(double))
+            {
+                self.set_clean(to, Elements::low(double));
+            }
+        }
+    }
+
+    /// The lowest number, looked at.
+    pub(crate) fn clean_scalar(&mut self, a: Wide, double: bool) -> Scalar {
+        let e = Elements::low(double);
+        let (key, s) = match a {
+            Wide::Halves(low, _) => {
+                let bits = self.node(if double { B64 } else { B32 }, low);
+                let float = self.b.ins().bitcast(e.scalar(), bits_only(), bits);
+                (bits, Scalar { float, bits: Some(bits) })
+            }
+            a => {
+                let v = self.vector(a);
+                let lanes = self.cast(e.vector(), v);
+                (v, Scalar { float: self.b.ins().extractlane(lanes, 0), bits: None })
+            }
+        };
+        if !self.is_clean(key, e) {
+            let bits = self.bits_of(s, double);
+            self.demand_scalar(bits, double, Zeros::Anywhere);
+            self.clean.push((key, e));
+        }
+        s
+    }
+
+    /// The number's bits in an integer.
+    pub(crate) fn bits_of(&mut self, s: Scalar, double: bool) -> Value {
+        match s.bits {
+            Some(v) => v,
+            None => self.b.ins().bitcast(Elements::low(double).integer(), bits_only(), s.float),
+        }
+    }
+
+    /// Gives up unless a result is clean.
+    pub(crate) fn demand_result(&mut self, f: Value, double: bool, zeros: Zeros<'_>) {
+        let bits = self.bits_of(Scalar { float: f, bits: None }, double);
+        self.demand_scalar(bits, double, zeros);
+    }
+
+    fn demand_scalar(&mut self, bits: Value, double: bool, zeros: Zeros<'_>) {
+        let (shift, mask) = if double { (52, 0x7fc) } else { (23, 0xfc) };
+        let exponent = self.b.ins().ushr_imm_u(bits, shift);
+        let exponent = self.b.ins().iadd_imm_s(exponent, 1);
+        let plain = self.b.ins().band_imm_u(exponent, mask);
+        let suspicious = self.b.ins().icmp_imm_u(IntCC::Equal, plain, 0);
+        let (on, there) = self.look(suspicious);
+        let mut fine = self.is_zero(bits);
+        if let Zeros::Like(operands) = zeros {
+            let mut some = None;
+            for &v in operands {
+                let zero = self.is_zero_float(v);
+                some = Some(some.map_or(zero, |s| self.b.ins().bor(s, zero)));
+            }
+            fine = some.map_or(fine, |s| self.b.ins().band(fine, s));
+        }
+        self.b.ins().brif(fine, on, &[], there, &[]);
+        self.go(on);
+    }
+
+    /// Goes on in a cold block if `c`; gives the block behind it, and the one to leave by.
+    fn look(&mut self, c: Value) -> (ir::Block, ir::Block) {
+        let there = self.leave();
+        let (cold, on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        self.b.ins().brif(c, cold, &[], on, &[]);
+        self.go(cold);
+        (on, there)
+    }
+
+    /// Nothing but the sign may be set.
+    fn is_zero(&mut self, bits: Value) -> Value {
+        let magnitude = self.b.ins().ishl_imm_u(bits, 1);
+        self.b.ins().icmp_imm_u(IntCC::Equal, magnitude, 0)
+    }
+
+    fn is_zero_float(&mut self, f: Value) -> Value {
+        let double = self.b.func.dfg.value_type(f) == F64;
+        let bits = self.bits_of(Scalar { float: f, bits: None }, double);
+        self.is_zero(bits)
+    }
+
+    /// Elements of a vector, looked at: the vector as bytes.
+    pub(crate) fn clean_vector(&mut self, a: Wide, e: Elements) -> Value {
+        let v = self.vector(a);
+        if !self.is_clean(v, e) {
+            self.demand_vector(v, e, None);
+            self.clean.push((v, e));
+        }
+        v
+    }
+
+    /// Gives up unless these elements are clean. Zeros are so, in the doublewords of a mask if there
+    /// is one: it is made in the block for rare cases.
+    pub(crate) fn demand_vector(&mut self, v: Value, e: Elements, zeros: Option<&dyn Fn(&mut Self) -> Value>) {
+        let (one, mask) = if e.double { (1 << 21, 0xff80_0000) } else { (1 << 24, 0xfc00_0000) };
+        let bits = self.cast(I32X4, v);
+        let magnitude = self.b.ins().iadd(bits, bits);
+        let one = self.mask(I32X4, e.exponents(one, 0));
+        let mask = self.mask(I32X4, e.exponents(mask, 0));
+        let none = self.mask(I32X4, e.exponents(0, 1));
+        let exponent = self.b.ins().iadd(magnitude, one);
+        let plain = self.b.ins().band(exponent, mask);
+        let suspicious = self.b.ins().icmp(IntCC::Equal, plain, none);
+        let any = self.b.ins().vany_true(suspicious);
+        let (on, there) = self.look(any);
+        let mut fine = self.zero_lanes(v, e.double);
+        if let Some(zeros) = zeros {
+            let allowed = zeros(self);
+            fine = self.b.ins().band(fine, allowed);
+        }
+        let bad = self.b.ins().band_not(suspicious, fine);
+        let bad = self.b.ins().vany_true(bad);
+        self.b.ins().brif(bad, there, &[], on, &[]);
+        self.go(on);
+    }
+
+    /// All ones in the doublewords of elements that are zero.
+    pub(crate) fn zero_lanes(&mut self, v: Value, double: bool) -> Value {
+        let t = if double { I64X2 } else { I32X4 };
+        let v = self.cast(t, v);
+        let magnitude = self.b.ins().iadd(v, v);
+        let zero = self.mask(t, 0);
+        let equal = self.b.ins().icmp(IntCC::Equal, magnitude, zero);
+        self.cast(I32X4, equal)
+    }
+
+    /// A result's low element put into `a`, which is clean there.
+    pub(crate) fn with_low(&mut self, a: Wide, f: Value, double: bool) -> Wide {
+        let e = Elements::low(double);
+        let v = self.lanes(e.vector(), a);
+        let v = self.b.ins().insertlane(v, f, 0);
+        let v = Wide::Vector(self.cast(I8X16, v));
+        self.set_clean(v, e);
+        v
+    }
+}
