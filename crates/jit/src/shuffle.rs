@@ -15,13 +15,17 @@ fn two_bits(imm: u8, n: u8) -> u8 {
     imm >> (2 * n) & 3
 }
 
-/// Where the lanes of the result come from: those of `a`, then those of `b`; their size in bytes.
-fn lanes_of(op: PackedOp, imm: u8) -> Option<(u8, Box<dyn Fn(u8) -> u8>)> {
+/// Which lane of `a`, then `b`, a lane of the result is.
+type Choice = Box<dyn Fn(u8) -> u8>;
+
+/// Lanes of both in turn, from lane `from` on, of `count` a vector.
+fn interleave(from: u8, count: u8) -> Choice {
+    Box::new(move |n| from + n / 2 + (n & 1) * count)
+}
+
+/// The size of lanes in bytes, and where they come from.
+fn lanes_of(op: PackedOp, imm: u8) -> Option<(u8, Choice)> {
     use PackedOp as P;
-    /// Lanes of both in turn, from lane `from` on, of `count` a vector.
-    fn interleave(from: u8, count: u8) -> Box<dyn Fn(u8) -> u8> {
-        Box::new(move |n| from + n / 2 + (n & 1) * count)
-    }
     Some(match op {
         P::UnpackLowB => (1, interleave(0, 16)),
         P::UnpackLowW => (2, interleave(0, 8)),

@@ -98,7 +98,9 @@ fn blank() -> State {
 
 fn number(rng: &mut Rng, kind: Kind, mood: Mood) -> u64 {
     let single = |rng: &mut Rng| {
-        if mood == Mood::Tame {
+        if mood != Mood::Tame && rng.below(6) == 0 {
+            (rng.below(2) as u32) << 31
+        } else if mood == Mood::Tame {
             rng.next() as u32 & 0x7f_ffff | (120 + rng.below(14) as u32) << 23
         } else {
             rng.f32()
@@ -108,6 +110,7 @@ fn number(rng: &mut Rng, kind: Kind, mood: Mood) -> u64 {
         Kind::Integer if rng.below(2) == 0 => rng.next(),
         Kind::Integer => rng.bits(),
         Kind::Single => u64::from(single(rng)) | u64::from(single(rng)) << 32,
+        Kind::Double if mood != Mood::Tame && rng.below(6) == 0 => rng.below(2) << 63,
         Kind::Double if mood == Mood::Tame => rng.next() >> 12 | (1016 + rng.below(14)) << 52,
         Kind::Double => rng.f64(),
     }
