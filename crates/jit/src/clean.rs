@@ -12,6 +12,15 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{self, InstBuilder, Type, Value};
 
+/// Something known of a value in the present block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Known {
+    /// These of its elements are zeros or normal numbers.
+    Clean(Elements),
+    /// It is the low half of a vector.
+    LowOf(Value),
+}
+
 /// Elements of a vector: double or single numbers, and which of them (the lowest is bit 0).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Elements {
@@ -65,15 +74,33 @@ pub(crate) enum Zeros<'a> {
     Like(&'a [Value]),
 }
 
+/// A vector and the doublewords where zeros are clean, if not all: they are computed for rare cases
+/// only.
+pub(crate) type VectorResult<'a, L> = (Value, Option<&'a dyn Fn(&mut L) -> Value>);
+
 impl Lower<'_, '_> {
     fn is_clean(&self, v: Value, e: Elements) -> bool {
-        self.clean.iter().any(|&(known, c)| known == v && c.double == e.double && c.lanes & e.lanes == e.lanes)
+        let includes = |c: Elements| c.double == e.double && c.lanes & e.lanes == e.lanes;
+        self.clean.iter().any(|&(known, k)| known == v && matches!(k, Known::Clean(c) if includes(c)))
+    }
+
+    /// The low half of a vector, if it is at hand.
+    pub(crate) fn low_at_hand(&self, vector: Value) -> Option<Value> {
+        self.clean.iter().find(|k| k.1 == Known::LowOf(vector)).map(|k| k.0)
+    }
+
+    /// The vector that an integer is the low half of.
+    pub(crate) fn vector_with_low(&self, low: Value) -> Option<Value> {
+        self.clean.iter().find_map(|&(v, k)| match k {
+            Known::LowOf(vector) if v == low => Some(vector),
+            _ => None,
+        })
     }
 
     /// Remembers elements as clean.
     pub(crate) fn set_clean(&mut self, v: Wide, e: Elements) {
         if let Wide::Vector(v) = v {
-            self.clean.push((v, e));
+            self.clean.push((v, Known::Clean(e)));
         }
     }
 
@@ -106,7 +133,7 @@ impl Lower<'_, '_> {
         if !self.is_clean(key, e) {
             let bits = self.bits_of(s, double);
             self.demand_scalar(bits, double, Zeros::Anywhere);
-            self.clean.push((key, e));
+            self.clean.push((key, Known::Clean(e)));
         }
         s
     }
@@ -167,19 +194,39 @@ impl Lower<'_, '_> {
         self.is_zero(bits)
     }
 
-    /// Elements of a vector, looked at: the vector as bytes.
-    pub(crate) fn clean_vector(&mut self, a: Wide, e: Elements) -> Value {
-        let v = self.vector(a);
-        if !self.is_clean(v, e) {
-            self.demand_vector(v, e, None);
-            self.clean.push((v, e));
+    /// Gives up unless these elements of the operands, as far as they are not known, and of a result
+    /// are clean; from here on they are known.
+    pub(crate) fn demand_vectors(&mut self, e: Elements, operands: &[Value], result: Option<VectorResult<'_, Self>>) {
+        let mut unknown: Vec<Value> = operands.iter().copied().filter(|&v| !self.is_clean(v, e)).collect();
+        unknown.dedup();
+        let all = unknown.iter().copied().chain(result.map(|(v, _)| v));
+        let suspects: Vec<(Value, Value)> = all.map(|v| (v, self.suspects(v, e))).collect();
+        let Some(any) = suspects.iter().map(|s| s.1).reduce(|a, b| self.b.ins().bor(a, b)) else { return };
+        let any = self.b.ins().vhigh_bits(I32, any);
+        let (on, there) = self.look(any);
+        let mut bad = None;
+        for (n, &(v, suspects)) in suspects.iter().enumerate() {
+            let mut fine = self.zero_lanes(v, e.double);
+            if let Some((_, Some(zeros))) = result
+                && n == unknown.len()
+            {
+                let allowed = zeros(self);
+                fine = self.b.ins().band(fine, allowed);
+            }
+            let rest = self.b.ins().band_not(suspects, fine);
+            bad = Some(bad.map_or(rest, |b| self.b.ins().bor(b, rest)));
         }
-        v
+        let bad = bad.map(|b| self.b.ins().vany_true(b));
+        match bad {
+            Some(bad) => self.b.ins().brif(bad, there, &[], on, &[]),
+            None => self.b.ins().jump(on, &[]),
+        };
+        self.go(on);
+        self.clean.extend(suspects.iter().map(|s| (s.0, Known::Clean(e))));
     }
 
-    /// Gives up unless these elements are clean. Zeros are so, in the doublewords of a mask if there
-    /// is one: it is made in the block for rare cases.
-    pub(crate) fn demand_vector(&mut self, v: Value, e: Elements, zeros: Option<&dyn Fn(&mut Self) -> Value>) {
+    /// All ones in the doublewords that hold exponents of elements that may be other than clean.
+    fn suspects(&mut self, v: Value, e: Elements) -> Value {
         let (one, mask) = if e.double { (1 << 21, 0xff80_0000) } else { (1 << 24, 0xfc00_0000) };
         let bits = self.cast(I32X4, v);
         let magnitude = self.b.ins().iadd(bits, bits);
@@ -188,18 +235,7 @@ impl Lower<'_, '_> {
         let none = self.mask(I32X4, e.exponents(0, 1));
         let exponent = self.b.ins().iadd(magnitude, one);
         let plain = self.b.ins().band(exponent, mask);
-        let suspicious = self.b.ins().icmp(IntCC::Equal, plain, none);
-        let any = self.b.ins().vany_true(suspicious);
-        let (on, there) = self.look(any);
-        let mut fine = self.zero_lanes(v, e.double);
-        if let Some(zeros) = zeros {
-            let allowed = zeros(self);
-            fine = self.b.ins().band(fine, allowed);
-        }
-        let bad = self.b.ins().band_not(suspicious, fine);
-        let bad = self.b.ins().vany_true(bad);
-        self.b.ins().brif(bad, there, &[], on, &[]);
-        self.go(on);
+        self.b.ins().icmp(IntCC::Equal, plain, none)
     }
 
     /// All ones in the doublewords of elements that are zero.

@@ -2,11 +2,11 @@
 
 use crate::clean::{Elements, Zeros};
 use crate::lower::{Lower, Unsupported, Val};
-use crate::wide::Wide;
+use crate::wide::{Wide, bits_only};
 use cpu::Width::B32;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I32X4, I64, I64X2};
-use cranelift_codegen::ir::{ConstantData, InstBuilder, Value};
+use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I32, I32X4, I64, I64X2};
+use cranelift_codegen::ir::{InstBuilder, Value};
 use sem::fp::{Lanes, SseOp};
 
 /// The host converts to integers as the guest does (and rounds without help: SSE4.1).
@@ -42,7 +42,8 @@ impl Lower<'_, '_> {
             SseOp::SingleToInt { truncate, half } => self.ints(false, truncate, half, b),
             SseOp::DoubleToInt { truncate } => self.ints(true, truncate, true, b),
             SseOp::SingleToDouble => {
-                let v = self.clean_vector(b, Elements::PAIR);
+                let v = self.vector(b);
+                self.demand_vectors(Elements::PAIR, &[v], None);
                 let v = self.cast(F32X4, v);
                 let v = self.b.ins().fvpromote_low(v);
                 self.clean_result(v, Elements::all(true))
@@ -84,7 +85,8 @@ impl Lower<'_, '_> {
     }
 
     fn singles_of_doubles(&mut self, b: Wide) -> Wide {
-        let v = self.clean_vector(b, Elements::all(true));
+        let v = self.vector(b);
+        self.demand_vectors(Elements::all(true), &[v], None);
         let wide = self.cast(F64X2, v);
         let narrow = self.b.ins().fvdemote(wide);
         let narrow = self.wide_of(narrow);
@@ -94,8 +96,7 @@ impl Lower<'_, '_> {
             let zeros = l.wide_of(zeros);
             l.neighbours(I32X4, zeros, zeros).0
         };
-        self.demand_vector(bytes, Elements::PAIR, Some(&zero_where));
-        self.set_clean(narrow, Elements::PAIR);
+        self.demand_vectors(Elements::PAIR, &[], Some((bytes, Some(&zero_where))));
         narrow
     }
 
@@ -110,14 +111,15 @@ impl Lower<'_, '_> {
             return self.b.ins().x86_cvtt2dq(I32X4, v);
         }
         let v = self.b.ins().x86_cvtt2dq(I64X2, v);
-        let zero = self.b.func.dfg.constants.insert(ConstantData::from(&[0; 16][..]));
-        let zero = self.b.ins().vconst(I64X2, zero);
+        let zero = self.mask(I64X2, 0);
         self.b.ins().snarrow(v, zero)
     }
 
     fn int(&mut self, double: bool, truncate: bool, b: Wide) -> Wide {
         let v = self.integers(double, truncate, b);
+        let v = self.cast(F32X4, v);
         let n = self.b.ins().extractlane(v, 0);
+        let n = self.b.ins().bitcast(I32, bits_only(), n);
         let none = self.b.ins().icmp_imm_u(IntCC::Equal, n, NO_INTEGER);
         self.give_up_if(none);
         Wide::Halves(Val::Node(self.b.ins().uextend(I64, n)), Val::Const(0))

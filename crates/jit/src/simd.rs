@@ -8,7 +8,7 @@ use crate::wide::Wide;
 use cpu::Width::{B16, B64};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32X4, F64X2, I8X16, I16X8, I32X4, I64, I64X2};
-use cranelift_codegen::ir::{InstBuilder, Type, Value};
+use cranelift_codegen::ir::{ConstantData, InstBuilder, Type, Value};
 use sem::fp::PackedOp;
 
 /// The back end shuffles bytes of one vector by those of another without help (SSSE3 on x86).
@@ -42,6 +42,7 @@ enum Shift {
 
 impl Lower<'_, '_> {
     pub(crate) fn packed_operation(&mut self, op: PackedOp, imm: u8, a: Wide, b: Wide) -> Wide {
+        let (a, b) = self.without_high(op, a, b);
         if let Some(v) = self.by_halves(op, a, b) {
             return v;
         }
@@ -51,6 +52,27 @@ impl Lower<'_, '_> {
             .or_else(|| self.sign_operation(op, imm, a, b))
             .or_else(|| self.shuffle_operation(op, imm, a, b))
             .unwrap_or(a)
+    }
+
+    /// Low halves of vectors that are at hand, as these vectors: an MMX instruction takes the low half
+    /// of the result, or both halves of one made of low halves. Not so where it has both of its
+    /// operands in one vector, or counts lanes.
+    fn without_high(&self, op: PackedOp, a: Wide, b: Wide) -> (Wide, Wide) {
+        use PackedOp as P;
+        let is_low = |w: Wide| matches!(w, Wide::Halves(_, Val::Const(0)) | Wide::Const(_));
+        let whole = matches!(
+            op,
+            P::PackSignedW | P::PackUnsignedW | P::PackSignedD | P::ShrBytes | P::AlignRight | P::SignsB
+                | P::PairAddW | P::PairAddSignedW | P::PairAddD | P::PairSubW | P::PairSubSignedW | P::PairSubD
+        );
+        if whole || !is_low(a) || !is_low(b) {
+            return (a, b);
+        }
+        let at_hand = |w: Wide| match w {
+            Wide::Halves(Val::Node(v), _) => self.vector_with_low(v).map_or(w, Wide::Vector),
+            w => w,
+        };
+        (at_hand(a), at_hand(b))
     }
 
     /// Both operands as vectors of a type.
@@ -66,7 +88,8 @@ impl Lower<'_, '_> {
 
     /// A vector constant.
     pub(crate) fn mask(&mut self, t: Type, k: u128) -> Value {
-        self.lanes(t, Wide::Const(k))
+        let k = self.b.func.dfg.constants.insert(ConstantData::from(&k.to_le_bytes()[..]));
+        self.b.ins().vconst(t, k)
     }
 
     /// What needs no vector where both operands are integers already.

@@ -5,12 +5,11 @@ use crate::clean::{Elements, Zeros};
 use crate::lower::{Lower, Unsupported, Val};
 use crate::wide::Wide;
 use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::types::{I32X4, I64, I64X2};
+use cranelift_codegen::ir::types::{I8X16, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use sem::fp::{Element, Lanes, SseOp};
 
-/// What is known of a value's elements: they are normal numbers or zeros.
-pub(crate) type Clean = Elements;
+pub(crate) use crate::clean::Known as Clean;
 
 /// Whether the operation becomes code.
 pub(crate) fn sse_supported(op: SseOp) -> bool {
@@ -107,11 +106,10 @@ impl Lower<'_, '_> {
 
     fn vector_element(&mut self, op: Element, double: bool, a: Wide, b: Wide) -> Wide {
         let e = Elements::all(double);
-        let y = self.clean_vector(b, e);
-        let x = if op == Element::Sqrt { y } else { self.clean_vector(a, e) };
+        let y = self.vector(b);
+        let x = if op == Element::Sqrt { y } else { self.vector(a) };
         let v = self.vector_arithmetic(op, double, x, y);
         let v = self.wide_of(v);
-        let bytes = self.vector(v);
         let zero_where = |l: &mut Self| {
             let zeros = l.zero_lanes(x, double);
             if op == Element::Div {
@@ -120,12 +118,15 @@ impl Lower<'_, '_> {
             let more = l.zero_lanes(y, double);
             l.b.ins().bor(zeros, more)
         };
+        let bytes = self.vector(v);
         match op {
-            Element::Mul | Element::Div => self.demand_vector(bytes, e, Some(&zero_where)),
-            Element::Min | Element::Max => {}
-            _ => self.demand_vector(bytes, e, None),
+            Element::Mul | Element::Div => self.demand_vectors(e, &[x, y], Some((bytes, Some(&zero_where)))),
+            Element::Min | Element::Max => {
+                self.demand_vectors(e, &[x, y], None);
+                self.set_clean(v, e);
+            }
+            _ => self.demand_vectors(e, &[x, y], Some((bytes, None))),
         }
-        self.set_clean(v, e);
         v
     }
 
@@ -155,8 +156,8 @@ impl Lower<'_, '_> {
             self.clean_scalar(a, double);
             self.clean_scalar(b, double);
         } else {
-            self.clean_vector(a, e);
-            self.clean_vector(b, e);
+            let operands = [self.vector(a), self.vector(b)];
+            self.demand_vectors(e, &operands, None);
         }
         let (x, y) = (self.lanes(e.vector(), a), self.lanes(e.vector(), b));
         let v = self.b.ins().fcmp(cc, x, y);
@@ -176,29 +177,25 @@ impl Lower<'_, '_> {
     }
 
     fn pairs(&mut self, op: Element, double: bool, a: Wide, b: Wide) -> Wide {
-        let e = Elements::all(double);
-        self.clean_vector(a, e);
-        self.clean_vector(b, e);
+        let operands = [self.vector(a), self.vector(b)];
         let (even, odd) = self.neighbours(if double { I64X2 } else { I32X4 }, a, b);
-        self.exact_if_zero(op, e, even, odd)
+        self.exact_if_zero(op, double, operands, even, odd)
     }
 
     /// A difference is the sum with the sign of the subtrahend changed.
     fn add_sub(&mut self, double: bool, a: Wide, b: Wide) -> Wide {
-        let e = Elements::all(double);
-        let (x, y) = (self.clean_vector(a, e), self.clean_vector(b, e));
+        let operands = [self.vector(a), self.vector(b)];
         let signs = if double { 1 << 63 } else { 1 << 31 | 1 << 95 };
-        let signs = self.vector(Wide::Const(signs));
-        let y = self.b.ins().bxor(y, signs);
-        self.exact_if_zero(Element::Add, e, x, y)
+        let signs = self.mask(I8X16, signs);
+        let changed = self.b.ins().bxor(operands[1], signs);
+        self.exact_if_zero(Element::Add, double, operands, operands[0], changed)
     }
 
-    fn exact_if_zero(&mut self, op: Element, e: Elements, x: Value, y: Value) -> Wide {
-        let v = self.vector_arithmetic(op, e.double, x, y);
+    fn exact_if_zero(&mut self, op: Element, double: bool, operands: [Value; 2], x: Value, y: Value) -> Wide {
+        let v = self.vector_arithmetic(op, double, x, y);
         let v = self.wide_of(v);
         let bytes = self.vector(v);
-        self.demand_vector(bytes, e, None);
-        self.set_clean(v, e);
+        self.demand_vectors(Elements::all(double), &operands, Some((bytes, None)));
         v
     }
 }
