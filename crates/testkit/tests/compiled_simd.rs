@@ -293,6 +293,73 @@ fn check_all(mood: Mood) {
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }
 
+/// Code of many instructions, which use what others have computed and what is known of it.
+fn sequence(rng: &mut Rng, forms: &[Code]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..4 + rng.below(16) {
+        let code = forms[rng.below(forms.len() as u64) as usize];
+        let choice = Choice {
+            reg: rng.below(4) as u8,
+            rm: rng.below(4) as u8,
+            memory: rng.below(4) == 0,
+            imm: rng.below(36) as u8,
+        };
+        bytes.extend(encode(code, choice).into_iter().flat_map(|e| e.bytes));
+    }
+    bytes
+}
+
+fn check_sequences(kind: Kind, suits: fn(&str) -> bool) {
+    let name = |c: &Code| format!("{:?}", c.mnemonic()).to_lowercase();
+    let odd = |c: &Code| refused(*c) || c.mnemonic() == M::Maskmovq || c.mnemonic() == M::Clflush;
+    let forms: Vec<Code> =
+        encode::forms().into_iter().filter(|c| is_simd(c) && !odd(c) && suits(&name(c))).collect();
+    let (mut pair, mut rng) = (Pair::new(), Rng::new(kind as u64 + 77));
+    let (mut compiled, mut count) = (0, 0);
+    for _ in 0..cases() * 4 {
+        let bytes = sequence(&mut rng, &forms);
+        let e = Encoding { code: Code::INVALID, bytes, memory: true, by_edi: false };
+        pair.load(&e.bytes);
+        for n in 0..8 {
+            let mood = if n < 4 { Mood::Tame } else { Mood::Wild };
+            let (mut cpu, memory) = random(&mut rng, &e, kind, mood);
+            cpu.set_r32(0, DATA);
+            count += 1;
+            match pair.case(&cpu, &memory) {
+                Ok(inside) => compiled += u32::from(inside),
+                Err(text) => panic!("{:02x?} {mood:?}{text}", e.bytes),
+            }
+        }
+    }
+    assert!(compiled * 6 > count, "only {compiled} of {count} in compiled code");
+}
+
+fn is_packed(name: &str) -> bool {
+    name.starts_with('p') || name.starts_with("mov") && !name.starts_with("movmsk")
+}
+
+#[test]
+fn sequences_of_packed_instructions() {
+    check_sequences(Kind::Integer, is_packed);
+}
+
+#[test]
+fn sequences_on_mmx() {
+    // nothing but MMX forms has these names alone
+    let suits = |n: &str| is_packed(n) && !["dqa", "dqu", "ps", "pd", "qdq"].iter().any(|s| n.ends_with(s));
+    check_sequences(Kind::Integer, suits);
+}
+
+#[test]
+fn sequences_on_single_numbers() {
+    check_sequences(Kind::Single, |n| n.ends_with("ps") || n.ends_with("ss") || n.starts_with("cvt"));
+}
+
+#[test]
+fn sequences_on_double_numbers() {
+    check_sequences(Kind::Double, |n| n.ends_with("pd") || n.ends_with("sd") || n.starts_with("cvt"));
+}
+
 #[test]
 fn plain_numbers_stay_in_compiled_code() {
     check_all(Mood::Tame);
