@@ -74,9 +74,10 @@ pub(crate) enum Zeros<'a> {
     Like(&'a [Value]),
 }
 
-/// A vector and the doublewords where zeros are clean, if not all: they are computed for rare cases
-/// only.
-pub(crate) type VectorResult<'a, L> = (Value, Option<&'a dyn Fn(&mut L) -> Value>);
+/// The doublewords where zeros are clean: computed for rare cases only.
+pub(crate) type ZeroMask<'a, L> = &'a dyn Fn(&mut L) -> Value;
+/// A vector, and where it may have zeros, if not anywhere.
+pub(crate) type VectorResult<'a, L> = (Value, Option<ZeroMask<'a, L>>);
 
 impl Lower<'_, '_> {
     fn is_clean(&self, v: Value, e: Elements) -> bool {
@@ -199,42 +200,51 @@ impl Lower<'_, '_> {
     pub(crate) fn demand_vectors(&mut self, e: Elements, operands: &[Value], result: Option<VectorResult<'_, Self>>) {
         let mut unknown: Vec<Value> = operands.iter().copied().filter(|&v| !self.is_clean(v, e)).collect();
         unknown.dedup();
-        let all = unknown.iter().copied().chain(result.map(|(v, _)| v));
-        let suspects: Vec<(Value, Value)> = all.map(|v| (v, self.suspects(v, e))).collect();
-        let Some(any) = suspects.iter().map(|s| s.1).reduce(|a, b| self.b.ins().bor(a, b)) else { return };
+        let all: Vec<Value> = unknown.iter().copied().chain(result.map(|(v, _)| v)).collect();
+        if all.is_empty() {
+            return;
+        }
+        let any = self.suspects(&all, e);
         let any = self.b.ins().vhigh_bits(I32, any);
         let (on, there) = self.look(any);
-        let mut bad = None;
-        for (n, &(v, suspects)) in suspects.iter().enumerate() {
+        let limited = result.and_then(|(v, zeros)| zeros.map(|z| (v, z)));
+        let bad = self.unclean(&all, e, limited);
+        self.b.ins().brif(bad, there, &[], on, &[]);
+        self.go(on);
+        self.clean.extend(all.iter().map(|&v| (v, Known::Clean(e))));
+    }
+
+    /// Not 0 where a suspect is no zero, or a zero of the vector named is none of those that may be.
+    fn unclean(&mut self, all: &[Value], e: Elements, limited: Option<(Value, ZeroMask<'_, Self>)>) -> Value {
+        let mut bad = self.mask(I32X4, 0);
+        for &v in all {
+            let suspects = self.suspects(&[v], e);
             let mut fine = self.zero_lanes(v, e.double);
-            if let Some((_, Some(zeros))) = result
-                && n == unknown.len()
-            {
+            if let Some((_, zeros)) = limited.filter(|l| l.0 == v) {
                 let allowed = zeros(self);
                 fine = self.b.ins().band(fine, allowed);
             }
             let rest = self.b.ins().band_not(suspects, fine);
-            bad = Some(bad.map_or(rest, |b| self.b.ins().bor(b, rest)));
+            bad = self.b.ins().bor(bad, rest);
         }
-        let bad = bad.map(|b| self.b.ins().vany_true(b));
-        match bad {
-            Some(bad) => self.b.ins().brif(bad, there, &[], on, &[]),
-            None => self.b.ins().jump(on, &[]),
-        };
-        self.go(on);
-        self.clean.extend(suspects.iter().map(|s| (s.0, Known::Clean(e))));
+        self.b.ins().vany_true(bad)
     }
 
-    /// All ones in the doublewords that hold exponents of elements that may be other than clean.
-    fn suspects(&mut self, v: Value, e: Elements) -> Value {
+    /// All ones in the doublewords that hold exponents of elements that may be other than clean, in
+    /// one of the vectors. Without its sign and with 1 added such an exponent is the least.
+    fn suspects(&mut self, vectors: &[Value], e: Elements) -> Value {
         let (one, mask) = if e.double { (1 << 21, 0xff80_0000) } else { (1 << 24, 0xfc00_0000) };
-        let bits = self.cast(I32X4, v);
-        let magnitude = self.b.ins().iadd(bits, bits);
         let one = self.mask(I32X4, e.exponents(one, 0));
+        let mut least = None;
+        for &v in vectors {
+            let bits = self.cast(I32X4, v);
+            let magnitude = self.b.ins().iadd(bits, bits);
+            let exponent = self.b.ins().iadd(magnitude, one);
+            least = Some(least.map_or(exponent, |l| self.b.ins().umin(l, exponent)));
+        }
         let mask = self.mask(I32X4, e.exponents(mask, 0));
         let none = self.mask(I32X4, e.exponents(0, 1));
-        let exponent = self.b.ins().iadd(magnitude, one);
-        let plain = self.b.ins().band(exponent, mask);
+        let plain = least.map_or(none, |l| self.b.ins().band(l, mask));
         self.b.ins().icmp(IntCC::Equal, plain, none)
     }
 
