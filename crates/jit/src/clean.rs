@@ -53,7 +53,11 @@ impl Elements {
     /// the rest.
     fn exponents(self, inside: u32, outside: u32) -> u128 {
         (0..4).fold(0, |k, n| {
-            let here = if self.double { n & 1 != 0 && self.lanes >> (n / 2) & 1 != 0 } else { self.lanes >> n & 1 != 0 };
+            let here = if self.double {
+                n & 1 != 0 && self.lanes >> (n / 2) & 1 != 0
+            } else {
+                self.lanes >> n & 1 != 0
+            };
             k | u128::from(if here { inside } else { outside }) << (32 * n)
         })
     }
@@ -197,7 +201,12 @@ impl Lower<'_, '_> {
 
     /// Gives up unless these elements of the operands, as far as they are not known, and of a result
     /// are clean; from here on they are known.
-    pub(crate) fn demand_vectors(&mut self, e: Elements, operands: &[Value], result: Option<VectorResult<'_, Self>>) {
+    pub(crate) fn demand_vectors(
+        &mut self,
+        e: Elements,
+        operands: &[Value],
+        result: Option<VectorResult<'_, Self>>,
+    ) {
         let mut unknown: Vec<Value> = operands.iter().copied().filter(|&v| !self.is_clean(v, e)).collect();
         unknown.dedup();
         let all: Vec<Value> = unknown.iter().copied().chain(result.map(|(v, _)| v)).collect();

@@ -78,7 +78,8 @@ impl Lower<'_, '_> {
 
     /// As `from` says, out of two vectors of bytes.
     pub(crate) fn shuffled(&mut self, x: Value, y: Value, from: impl Fn(u8) -> u8) -> Value {
-        let bytes: [u8; 16] = std::array::from_fn(|i| if x == y { from(i as u8) & 15 } else { from(i as u8) });
+        let bytes: [u8; 16] =
+            std::array::from_fn(|i| if x == y { from(i as u8) & 15 } else { from(i as u8) });
         let k = self.b.func.dfg.immediates.push(ConstantData::from(&bytes[..]));
         self.b.ins().shuffle(x, y, k)
     }

@@ -26,7 +26,12 @@ pub(crate) fn packed_supported(op: PackedOp) -> bool {
         // tables that no host has
         P::Reciprocal | P::ReciprocalLow | P::ReciprocalRoot | P::ReciprocalRootLow => false,
         P::MulRoundedW | P::MulAddB => cfg!(target_arch = "x86_64") && host_shuffles(),
-        P::ShuffleB | P::ShlBytes | P::ShrBytes | P::AlignRight | P::PairAddSignedW | P::PairSubW
+        P::ShuffleB
+        | P::ShlBytes
+        | P::ShrBytes
+        | P::AlignRight
+        | P::PairAddSignedW
+        | P::PairSubW
         | P::PairSubSignedW => host_shuffles(),
         _ => true,
     }
@@ -62,8 +67,18 @@ impl Lower<'_, '_> {
         let is_low = |w: Wide| matches!(w, Wide::Halves(_, Val::Const(0)) | Wide::Const(_));
         let whole = matches!(
             op,
-            P::PackSignedW | P::PackUnsignedW | P::PackSignedD | P::ShrBytes | P::AlignRight | P::SignsB
-                | P::PairAddW | P::PairAddSignedW | P::PairAddD | P::PairSubW | P::PairSubSignedW | P::PairSubD
+            P::PackSignedW
+                | P::PackUnsignedW
+                | P::PackSignedD
+                | P::ShrBytes
+                | P::AlignRight
+                | P::SignsB
+                | P::PairAddW
+                | P::PairAddSignedW
+                | P::PairAddD
+                | P::PairSubW
+                | P::PairSubSignedW
+                | P::PairSubD
         );
         if whole || !is_low(a) || !is_low(b) {
             return (a, b);
@@ -95,7 +110,9 @@ impl Lower<'_, '_> {
     /// What needs no vector where both operands are integers already.
     fn by_halves(&mut self, op: PackedOp, a: Wide, b: Wide) -> Option<Wide> {
         use PackedOp as P;
-        let (Wide::Halves(..) | Wide::Const(_), Wide::Halves(..) | Wide::Const(_)) = (a, b) else { return None };
+        let (Wide::Halves(..) | Wide::Const(_), Wide::Halves(..) | Wide::Const(_)) = (a, b) else {
+            return None;
+        };
         let (x, y) = ([self.half(a, false), self.half(a, true)], [self.half(b, false), self.half(b, true)]);
         let each = |l: &mut Self, f: fn(&mut Self, Val, Val) -> Val| {
             let (low, high) = (f(l, x[0], y[0]), f(l, x[1], y[1]));
@@ -246,11 +263,12 @@ impl Lower<'_, '_> {
             (false, false) => l.b.ins().uwiden_low(v),
             (false, true) => l.b.ins().uwiden_high(v),
         };
-        [false, true].map(|high| {
-            let (x, y) = (i(self, high, x), i(self, high, y));
-            self.b.ins().imul(x, y)
-        })
-        .into()
+        [false, true]
+            .map(|high| {
+                let (x, y) = (i(self, high, x), i(self, high, y));
+                self.b.ins().imul(x, y)
+            })
+            .into()
     }
 
     /// High halves of products of words. They are packed as signed numbers, which they fit.
@@ -296,11 +314,12 @@ impl Lower<'_, '_> {
         let (x, y) = self.pair_of(I8X16, a, b);
         let size = t.lane_bits() as u8 / 8;
         let place = |i: u8, odd: u8| (i / size * 2 + odd) * size + i % size;
-        [0, 1].map(|odd| {
-            let v = self.shuffled(x, y, |i| place(i, odd));
-            self.cast(t, v)
-        })
-        .into()
+        [0, 1]
+            .map(|odd| {
+                let v = self.shuffled(x, y, |i| place(i, odd));
+                self.cast(t, v)
+            })
+            .into()
     }
 
     /// PSIGN: lanes of `a` negated, kept, or 0, as `b` is.

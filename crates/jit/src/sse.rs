@@ -14,9 +14,9 @@ pub(crate) use crate::clean::Known as Clean;
 /// Whether the operation becomes code.
 pub(crate) fn sse_supported(op: SseOp) -> bool {
     match op {
-        SseOp::SingleToInt { truncate, .. } | SseOp::DoubleToInt { truncate } | SseOp::ScalarToInt { truncate, .. } => {
-            crate::convert::host_converts(truncate)
-        }
+        SseOp::SingleToInt { truncate, .. }
+        | SseOp::DoubleToInt { truncate }
+        | SseOp::ScalarToInt { truncate, .. } => crate::convert::host_converts(truncate),
         _ => true,
     }
 }
@@ -56,7 +56,13 @@ fn predicate(imm: u8) -> FloatCC {
 }
 
 impl Lower<'_, '_> {
-    pub(crate) fn sse_operation(&mut self, op: SseOp, imm: u8, a: Wide, b: Wide) -> Result<Wide, Unsupported> {
+    pub(crate) fn sse_operation(
+        &mut self,
+        op: SseOp,
+        imm: u8,
+        a: Wide,
+        b: Wide,
+    ) -> Result<Wide, Unsupported> {
         Ok(match op {
             SseOp::Element(op, lanes) => match form(lanes) {
                 (double, true) => self.scalar_element(op, double, a, b),
