@@ -56,6 +56,10 @@ pub(crate) struct Effects {
     pub(crate) mmx: bool,
     /// It uses SSE.
     pub(crate) sse: bool,
+    /// It uses an operation that has no code.
+    pub(crate) unsupported: bool,
+    /// It computes under MXCSR.
+    pub(crate) rounds: bool,
     /// It repeats.
     pub(crate) repeats: bool,
 }
@@ -329,15 +333,22 @@ impl Emit for Reading<'_> {
             self.address();
         }
     }
-    fn packed(&mut self, _: PackedOp, _: u8, (): (), (): ()) {}
-    fn sse(&mut self, _: SseOp, _: u8, (): (), (): ()) -> Result<(), Self::Stop> {
+    fn packed(&mut self, op: PackedOp, _: u8, (): (), (): ()) {
+        self.out.unsupported |= !crate::simd::packed_supported(op);
+    }
+    fn sse(&mut self, op: SseOp, _: u8, (): (), (): ()) -> Result<(), Self::Stop> {
         self.out.stops = true;
+        self.out.unsupported |= !crate::sse::sse_supported(op);
+        self.out.rounds |= crate::sse::needs_default_mxcsr(op);
         Ok(())
     }
     fn mxcsr(&mut self) -> Sym {
+        self.out.unsupported = true;
         Sym::Any
     }
-    fn set_mxcsr(&mut self, _: Sym) {}
+    fn set_mxcsr(&mut self, _: Sym) {
+        self.out.unsupported = true;
+    }
 
     fn set_flags(&mut self, f: Flags<Sym>) {
         let carry_stays = matches!(f, Flags::Inc { .. } | Flags::Dec { .. });

@@ -145,10 +145,16 @@ impl Emit for Lower<'_, '_> {
     }
     fn wide_place(&mut self, bytes: u32, align: Memory16, access: Access) -> Result<Place, Unsupported> {
         if align == Memory16::Aligned {
-            // flat or not, the base of a segment that SSE code uses is a multiple of 16; where it is
-            // not, or the operand is not, the interpreter raises what there is to raise
+            // where the offset or the base of the segment is odd, the interpreter raises what there
+            // is to raise
             let at = self.effective();
-            let at = self.node(B32, at);
+            let mut at = self.node(B32, at);
+            if !self.plan.key.flat(self.insn.seg, access.writes()) {
+                let segment = size_of::<cpu::Segment>() * usize::from(self.insn.seg & 7);
+                let base = offset_of!(State, seg) + segment + offset_of!(cpu::Segment, base);
+                let base = self.load_own(I32, base as i32);
+                at = self.b.ins().bor(at, base);
+            }
             let odd = self.b.ins().band_imm_u(at, 15);
             self.give_up_if(odd);
         }

@@ -29,8 +29,12 @@ pub(crate) struct Options {
 
 /// Whether an instruction becomes code; the others are called out for.
 pub(crate) fn compiles(key: Key, insn: &Insn, effects: &Effects) -> bool {
-    let x87 = !effects.x87 || key.fpu() && crate::fpu::is_native(insn);
-    x87 && !effects.mmx && !effects.sse
+    // a masked store finds sixteen places: too much code for what is rare
+    let many = effects.sse && effects.touches.len() > 8;
+    let on = (!effects.sse || key.sse()) && (!(effects.mmx || effects.x87) || key.fpu());
+    let known = !effects.unsupported && (!effects.x87 || crate::fpu::is_native(insn));
+    on && known && !many && (!effects.rounds || key.default_mxcsr())
+}
 }
 
 /// The signature of a region: context, state, number of the entry.

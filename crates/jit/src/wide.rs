@@ -1,11 +1,12 @@
 //! 128-bit values in compiled code: vectors, halves, constants.
 
+use crate::clean::Known;
 use crate::effects::{MMX, XMM};
 use crate::emit::Place;
 use crate::lower::{Lower, Val, guest};
 use cpu::Width::{B16, B64};
 use cpu::{State, Width};
-use cranelift_codegen::ir::types::{I8X16, I16, I64, I64X2};
+use cranelift_codegen::ir::types::{F64X2, I8X16, I16, I64, I64X2};
 use cranelift_codegen::ir::{ConstantData, InstBuilder, MemFlagsData, Type, Value};
 use std::mem::offset_of;
 
@@ -39,9 +40,20 @@ impl Lower<'_, '_> {
         match a {
             Wide::Const(k) => Val::Const(if high { (k >> 64) as u64 } else { k as u64 }),
             Wide::Halves(l, h) => if high { h } else { l },
-            Wide::Vector(v) => {
+            Wide::Vector(v) if high => {
                 let v = self.cast(I64X2, v);
-                Val::Node(self.b.ins().extractlane(v, u8::from(high)))
+                Val::Node(self.b.ins().extractlane(v, 1))
+            }
+            Wide::Vector(v) => {
+                if let Some(low) = self.low_at_hand(v) {
+                    return Val::Node(low);
+                }
+                // a move between register files, where the lane of an integer vector is extracted
+                let doubles = self.cast(F64X2, v);
+                let low = self.b.ins().extractlane(doubles, 0);
+                let low = self.b.ins().bitcast(I64, bits_only(), low);
+                self.clean.push((low, Known::LowOf(v)));
+                Val::Node(low)
             }
         }
     }

@@ -1,0 +1,376 @@
+//! Every MMX and SSE form in compiled code against the interpreter, which is checked against the
+//! host's processor: the whole state, and that the code was what ran.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+#![forbid(unsafe_code)]
+
+#[path = "fp_vs_host/encode.rs"]
+mod encode;
+#[path = "float_vs_host/operands.rs"]
+#[allow(dead_code, reason = "shared with another test")]
+mod operands;
+
+use cpu::{CpuModel, Engine, Segment, State, StopReason, cr0, cr4, rights};
+use encode::{Choice, Encoding, encode};
+use iced_x86::{Code, CpuidFeature as F, Mnemonic as M};
+use interp::Interpreter;
+use jit::Jit;
+use mem::Memory;
+use operands::Rng;
+use testkit::flat::Flat;
+
+const CODE: u32 = 0x1000;
+const DATA: u32 = 0x2000;
+const HLT: u8 = 0xf4;
+
+/// The default, with the inexact flag set already.
+const USUAL: u32 = 0x1fa0;
+
+/// States a form and a kind of them, unless RINGER_FP_CASES says otherwise.
+fn cases() -> u32 {
+    std::env::var("RINGER_FP_CASES").ok().and_then(|s| s.parse().ok()).unwrap_or(300)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Integer,
+    Single,
+    Double,
+}
+
+/// How states are made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mood {
+    /// Numbers of which no operation makes anything but numbers.
+    Tame,
+    /// Anything under the usual MXCSR.
+    Wild,
+    /// Anything at all.
+    Free,
+}
+
+struct Machine<E> {
+    engine: E,
+    mem: Memory,
+}
+
+impl<E: Engine> Machine<E> {
+    fn new(engine: E) -> Machine<E> {
+        Machine { engine, mem: Memory::new(1 << 20).unwrap() }
+    }
+
+    fn load(&mut self, bytes: &[u8]) {
+        self.engine.flush();
+        let _ = self.mem.take_code_writes();
+        let mut code = bytes.to_vec();
+        code.push(HLT);
+        self.mem.load(CODE, &code);
+    }
+
+    /// Runs to the end of the code; the memory then.
+    fn run(&mut self, cpu: &mut State, memory: &[u8; 64]) -> (StopReason, [u8; 64]) {
+        self.mem.load(DATA, memory);
+        let until = cpu.retired + 100;
+        let reason = self.engine.run(cpu, &mut self.mem, &mut Flat::default(), until);
+        let mut after = [0; 64];
+        self.mem.read_physical(u64::from(DATA), &mut after);
+        (reason, after)
+    }
+}
+
+fn segment(code: bool) -> Segment {
+    let kind = if code { rights::CODE } else { 0 };
+    let rights = rights::PRESENT | rights::S | rights::WRITABLE | rights::ACCESSED | rights::BIG | kind;
+    let mut s = Segment { limit: u32::MAX, rights, selector: 8, ..Segment::default() };
+    s.refresh();
+    s
+}
+
+fn blank() -> State {
+    let mut cpu = State::new(CpuModel::N270);
+    cpu.cr0 = cr0::PE | cr0::NE | cr0::ET;
+    cpu.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
+    cpu.seg[..6].fill(segment(false));
+    cpu.seg[usize::from(cpu::seg::CS)] = segment(true);
+    cpu.eip = CODE;
+    cpu.fpu.occupied = 0xff;
+    cpu
+}
+
+fn number(rng: &mut Rng, kind: Kind, mood: Mood) -> u64 {
+    let single = |rng: &mut Rng| {
+        if mood != Mood::Tame && rng.below(6) == 0 {
+            (rng.below(2) as u32) << 31
+        } else if mood == Mood::Tame {
+            rng.next() as u32 & 0x7f_ffff | (120 + rng.below(14) as u32) << 23
+        } else {
+            rng.f32()
+        }
+    };
+    match kind {
+        Kind::Integer if rng.below(2) == 0 => rng.next(),
+        Kind::Integer => rng.bits(),
+        Kind::Single => u64::from(single(rng)) | u64::from(single(rng)) << 32,
+        Kind::Double if mood != Mood::Tame && rng.below(6) == 0 => rng.below(2) << 63,
+        Kind::Double if mood == Mood::Tame => rng.next() >> 12 | (1016 + rng.below(14)) << 52,
+        Kind::Double => rng.f64(),
+    }
+}
+
+fn vector(rng: &mut Rng, kind: Kind, mood: Mood) -> u128 {
+    let (low, high) = (number(rng, kind, mood), number(rng, kind, mood));
+    match rng.below(8) {
+        // shift counts
+        0 if kind == Kind::Integer => u128::from(rng.below(70)),
+        1 if kind == Kind::Integer => u128::from(low) | u128::from(!low) << 64,
+        _ => u128::from(low) | u128::from(high) << 64,
+    }
+}
+
+fn mxcsr(rng: &mut Rng) -> u32 {
+    let masks = if rng.below(4) == 0 { rng.below(64) } else { 0x3f } as u32;
+    let zeros = [0, 0, 0x40, 0x8000, 0x8040][rng.below(5) as usize];
+    masks << 7 | zeros | rng.below(64) as u32 | (rng.below(4) as u32) << 13
+}
+
+fn random(rng: &mut Rng, e: &Encoding, kind: Kind, mood: Mood) -> (State, [u8; 64]) {
+    let mut cpu = blank();
+    cpu.mxcsr = if mood == Mood::Free { mxcsr(rng) } else { USUAL };
+    cpu.set_flags_image(rng.next() as u32 & 0x8d5 | 2);
+    for r in 0..8 {
+        cpu.set_r32(r, rng.bits() as u32);
+    }
+    if e.memory {
+        // half of them misaligned
+        let odd = if mood != Mood::Tame && rng.below(2) == 0 { rng.below(16) as u32 } else { 0 };
+        cpu.set_r32(if e.by_edi { 7 } else { 0 }, DATA + odd);
+    }
+    for n in 0..8 {
+        cpu.xmm[n] = vector(rng, kind, mood);
+        cpu.fpu.registers[n].significand = vector(rng, kind, mood) as u64;
+        cpu.fpu.registers[n].exponent = 0xffff;
+    }
+    if rng.below(4) == 0 {
+        let (from, to) = (rng.below(8) as usize, rng.below(8) as usize);
+        cpu.xmm[to] = cpu.xmm[from];
+    }
+    let mut memory = [0; 64];
+    for chunk in memory.chunks_mut(16) {
+        chunk.copy_from_slice(&vector(rng, kind, mood).to_le_bytes());
+    }
+    (cpu, memory)
+}
+
+/// Two states in words, where they differ.
+fn differences(a: &State, b: &State) -> String {
+    let mut out = String::new();
+    let mut note = |name: &str, a: String, b: String| {
+        if a != b {
+            out += &format!("\n    {name}: interpreted {a}, compiled {b}");
+        }
+    };
+    note("general", format!("{:x?}", &a.gpr[..8]), format!("{:x?}", &b.gpr[..8]));
+    note("eip", format!("{:x}", a.eip), format!("{:x}", b.eip));
+    note("flags", format!("{:x}", a.flags_image()), format!("{:x}", b.flags_image()));
+    note("retired", a.retired.to_string(), b.retired.to_string());
+    note("mxcsr", format!("{:x}", a.mxcsr), format!("{:x}", b.mxcsr));
+    note("fpu", format!("{:x?}", a.fpu), format!("{:x?}", b.fpu));
+    for n in 0..8 {
+        note(&format!("xmm{n}"), format!("{:032x}", a.xmm[n]), format!("{:032x}", b.xmm[n]));
+    }
+    note("activity", format!("{:?}", a.activity), format!("{:?}", b.activity));
+    out
+}
+
+struct Pair {
+    model: Machine<Interpreter>,
+    jit: Machine<Jit>,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        Pair { model: Machine::new(Interpreter::default()), jit: Machine::new(Jit::new(0).unwrap()) }
+    }
+
+    fn load(&mut self, bytes: &[u8]) {
+        self.model.load(bytes);
+        self.jit.load(bytes);
+    }
+
+    /// Runs both; whether the code was compiled and ran to its end.
+    fn case(&mut self, before: &State, memory: &[u8; 64]) -> Result<bool, String> {
+        let (mut a, mut b) = (before.clone(), before.clone());
+        let old = self.jit.engine.meter().unwrap();
+        let (stop_a, memory_a) = self.model.run(&mut a, memory);
+        let (stop_b, memory_b) = self.jit.run(&mut b, memory);
+        let new = self.jit.engine.meter().unwrap();
+        let mut text = differences(&a, &b);
+        if format!("{stop_a:?}") != format!("{stop_b:?}") {
+            text += &format!("\n    stop: {stop_a:?}, {stop_b:?}");
+        }
+        if memory_a != memory_b {
+            text += &format!("\n    memory: {memory_a:02x?}\n            {memory_b:02x?}");
+        }
+        let outside = new.interpreted + new.called - old.interpreted - old.called;
+        // HLT is always done outside
+        if text.is_empty() { Ok(outside <= 1) } else { Err(text) }
+    }
+}
+
+fn kinds(code: Code, mood: Mood) -> &'static [Kind] {
+    let name = format!("{:?}", code.mnemonic()).to_lowercase();
+    let from = name.strip_prefix("cvtt").or(name.strip_prefix("cvt"));
+    if mood != Mood::Tame && from.is_some() {
+        return &[Kind::Single, Kind::Double, Kind::Integer];
+    }
+    match from.unwrap_or(&name) {
+        n if from.is_some() && (n.starts_with("ps") || n.starts_with("ss")) => &[Kind::Single],
+        n if from.is_some() && (n.starts_with("pd") || n.starts_with("sd")) => &[Kind::Double],
+        _ if from.is_some() => &[Kind::Integer],
+        n if n.ends_with("ps") || n.ends_with("ss") => &[Kind::Single],
+        n if n.ends_with("pd") || n.ends_with("sd") => &[Kind::Double],
+        _ => &[Kind::Integer],
+    }
+}
+
+/// What compiled code leaves to the interpreter.
+fn refused(code: Code) -> bool {
+    let tables = matches!(code.mnemonic(), M::Rcpps | M::Rcpss | M::Rsqrtps | M::Rsqrtss);
+    tables || matches!(code.mnemonic(), M::Ldmxcsr | M::Stmxcsr | M::Maskmovdqu | M::Emms)
+}
+
+fn encodings(code: Code, rng: &mut Rng) -> Vec<Encoding> {
+    let choice = |n: u8, rng: &mut Rng| Choice {
+        reg: rng.below(8) as u8,
+        rm: rng.below(8) as u8,
+        memory: n & 1 != 0,
+        imm: if n < 6 { n.wrapping_mul(53) } else { rng.below(36) as u8 },
+    };
+    (0..16).filter_map(|n| encode(code, choice(n, rng))).collect()
+}
+
+/// Cases that ran in compiled code, cases, and the first difference.
+fn check(pair: &mut Pair, code: Code, mood: Mood) -> (u32, u32, Option<String>) {
+    let mut rng = Rng::new(code as u64);
+    let all = encodings(code, &mut rng);
+    assert!(!all.is_empty(), "{code:?} has no encoding");
+    let kinds = kinds(code, mood);
+    let each = cases() / all.len() as u32 + 4;
+    let (mut compiled, mut count) = (0, 0);
+    for e in &all {
+        pair.load(&e.bytes);
+        for n in 0..each {
+            let (cpu, memory) = random(&mut rng, e, kinds[n as usize % kinds.len()], mood);
+            count += 1;
+            match pair.case(&cpu, &memory) {
+                Ok(inside) => compiled += u32::from(inside),
+                Err(text) => {
+                    let text = format!("{code:?} {:02x?} mxcsr {:x}{text}", e.bytes, cpu.mxcsr);
+                    return (compiled, count, Some(text));
+                }
+            }
+        }
+    }
+    (compiled, count, None)
+}
+
+fn is_simd(code: &Code) -> bool {
+    let unit = |f: &F| matches!(f, F::MMX | F::SSE | F::SSE2 | F::SSE3 | F::SSSE3);
+    code.cpuid_features().iter().any(unit) && !code.cpuid_features().contains(&F::FPU)
+}
+
+fn check_all(mood: Mood) {
+    let only = std::env::var("RINGER_FP_ONLY").ok();
+    let chosen = |c: &Code| only.as_ref().is_none_or(|o| format!("{c:?}").contains(o.as_str()));
+    let forms = encode::forms().into_iter().filter(|c| is_simd(c) && chosen(c) && c.mnemonic() != M::Emms);
+    let (mut pair, mut failures) = (Pair::new(), Vec::new());
+    for code in forms {
+        let (compiled, count, first) = check(&mut pair, code, mood);
+        failures.extend(first);
+        if mood == Mood::Tame && !refused(code) && compiled * 10 < count * 8 {
+            failures.push(format!("{code:?}: only {compiled} of {count} in compiled code"));
+        }
+    }
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Code of many instructions, which use what others have computed and what is known of it.
+fn sequence(rng: &mut Rng, forms: &[Code]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..4 + rng.below(16) {
+        let code = forms[rng.below(forms.len() as u64) as usize];
+        let choice = Choice {
+            reg: rng.below(4) as u8,
+            rm: rng.below(4) as u8,
+            memory: rng.below(4) == 0,
+            imm: rng.below(36) as u8,
+        };
+        bytes.extend(encode(code, choice).into_iter().flat_map(|e| e.bytes));
+    }
+    bytes
+}
+
+fn check_sequences(kind: Kind, suits: fn(&str) -> bool) {
+    let name = |c: &Code| format!("{:?}", c.mnemonic()).to_lowercase();
+    let odd = |c: &Code| refused(*c) || c.mnemonic() == M::Maskmovq || c.mnemonic() == M::Clflush;
+    let forms: Vec<Code> =
+        encode::forms().into_iter().filter(|c| is_simd(c) && !odd(c) && suits(&name(c))).collect();
+    let (mut pair, mut rng) = (Pair::new(), Rng::new(kind as u64 + 77));
+    let (mut compiled, mut count) = (0, 0);
+    for _ in 0..cases() * 4 {
+        let bytes = sequence(&mut rng, &forms);
+        let e = Encoding { code: Code::INVALID, bytes, memory: true, by_edi: false };
+        pair.load(&e.bytes);
+        for n in 0..8 {
+            let mood = if n < 4 { Mood::Tame } else { Mood::Wild };
+            let (mut cpu, memory) = random(&mut rng, &e, kind, mood);
+            cpu.set_r32(0, DATA);
+            count += 1;
+            match pair.case(&cpu, &memory) {
+                Ok(inside) => compiled += u32::from(inside),
+                Err(text) => panic!("{:02x?} {mood:?}{text}", e.bytes),
+            }
+        }
+    }
+    assert!(compiled * 6 > count, "only {compiled} of {count} in compiled code");
+}
+
+fn is_packed(name: &str) -> bool {
+    name.starts_with('p') || name.starts_with("mov") && !name.starts_with("movmsk")
+}
+
+#[test]
+fn sequences_of_packed_instructions() {
+    check_sequences(Kind::Integer, is_packed);
+}
+
+#[test]
+fn sequences_on_mmx() {
+    // nothing but MMX forms has these names alone
+    let suits = |n: &str| is_packed(n) && !["dqa", "dqu", "ps", "pd", "qdq"].iter().any(|s| n.ends_with(s));
+    check_sequences(Kind::Integer, suits);
+}
+
+#[test]
+fn sequences_on_single_numbers() {
+    check_sequences(Kind::Single, |n| n.ends_with("ps") || n.ends_with("ss") || n.starts_with("cvt"));
+}
+
+#[test]
+fn sequences_on_double_numbers() {
+    check_sequences(Kind::Double, |n| n.ends_with("pd") || n.ends_with("sd") || n.starts_with("cvt"));
+}
+
+#[test]
+fn plain_numbers_stay_in_compiled_code() {
+    check_all(Mood::Tame);
+}
+
+#[test]
+fn every_operand_gives_what_the_interpreter_gives() {
+    check_all(Mood::Wild);
+}
+
+#[test]
+fn every_control_word_gives_what_the_interpreter_gives() {
+    check_all(Mood::Free);
+}
