@@ -12,8 +12,7 @@ pub(crate) struct Made {
 }
 
 /// The one to trust.
-pub(crate) const REFERENCE: Made =
-    Made { name: "interpreter", make: || Box::new(Interpreter::default()) };
+pub(crate) const REFERENCE: Made = Made { name: "interpreter", make: || Box::new(Interpreter::default()) };
 
 /// The ones that have to do the same: with everything compiled before it runs, and with what the
 /// interpreter has run three times, so that both kinds of code and the ways between them are met.

@@ -129,8 +129,14 @@ impl Rig {
     fn new(protected: bool, base: u32, bits: u32, body: impl Fn(&mut Asm) -> Assembled + 'static) -> Rig {
         let tss = segment(TSS, 0x67, 0x89, 0);
         let gdt = [0, 0x9b, 0x93, 0xfb, 0xf3].map(|a| if a == 0 { 0 } else { segment(0, 0xf_ffff, a, 0xc) });
-        let rig =
-            Rig { model: CpuModel::N270, limit: 1_000_000, memory: Vec::new(), parts: Vec::new(), protected, hot: false };
+        let rig = Rig {
+            model: CpuModel::N270,
+            limit: 1_000_000,
+            memory: Vec::new(),
+            parts: Vec::new(),
+            protected,
+            hot: false,
+        };
         let rig = rig.poke(LOG_END, &LOG.to_le_bytes()).poke(TSS + 4, &STACK.to_le_bytes());
         let rig = rig.poke(TSS + 8, &u32::from(KDATA).to_le_bytes()).poke(TSS + 0x64, &[0, 0, 0x68, 0]);
         let rig = gdt.into_iter().chain([tss]).zip(0..).fold(rig, |rig, (d, n)| rig.descriptor(n * 8, d));
