@@ -5,6 +5,7 @@
 
 mod addressing;
 mod apic;
+mod compiled;
 mod debug;
 mod engines;
 mod events;

@@ -90,6 +90,8 @@ pub(crate) struct Outcome {
     pub(crate) exit: Exit,
     pub(crate) machine: Machine,
     pub(crate) log: Vec<Record>,
+    /// What the engines that compile did.
+    pub(crate) meters: Vec<cpu::Meter>,
     labels: HashMap<String, u32>,
 }
 
@@ -203,6 +205,7 @@ impl Rig {
             engines::compare(made.name, &mut outcome, &mut other);
             let meter = other.machine.meter().unwrap();
             assert!(!self.hot || meter.entries > 0, "{}: nothing was compiled: {meter:?}", made.name);
+            outcome.meters.push(meter);
         }
         outcome
     }
@@ -242,7 +245,8 @@ impl Rig {
                 exit => break exit,
             }
         };
-        let mut outcome = Outcome { exit, machine, log: Vec::new(), labels: labels.clone() };
+        let mut outcome =
+            Outcome { exit, machine, log: Vec::new(), meters: Vec::new(), labels: labels.clone() };
         let end = outcome.dword(LOG_END);
         for at in (LOG..end).step_by(RECORD as usize).take(64) {
             let mut f = |n: u32| outcome.dword(at + 4 * n);
