@@ -1,17 +1,22 @@
 //! Guest memory in compiled code: segmentation, the shadow, and what was found before.
 
 use crate::context;
+use crate::group::Group;
 use crate::lower::{Found, Lower, Val, own};
 use cpu::Width::B32;
 use cpu::{Segment, State, reg};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{InstBuilder, Signature, Value};
+use cranelift_codegen::isa::CallConv;
 use mem::{PAGE, PAGE_SHIFT};
 use std::mem::offset_of;
 
-/// The bit of a write entry that says that stores ask the map of code first ([`mem::Arrays`]).
-const FINE: i64 = i64::MIN;
+/// Of the routine that looks at an entry which is no plain one: context, entry, linear address, bytes;
+/// it puts the entry to add, or 0, into the first slot. It keeps all registers.
+pub(crate) fn fine_signature() -> Signature {
+    crate::backend::signature(CallConv::PreserveAll, 4)
+}
 
 fn segment_field(segment: u8, field: usize) -> i32 {
     (offset_of!(State, seg) + usize::from(segment & 7) * size_of::<Segment>() + field) as i32
@@ -21,7 +26,11 @@ impl Lower<'_, '_> {
     /// The host address of `size` bytes at an offset of a segment; leaves where the interpreter or
     /// the monitor has to look.
     pub(crate) fn find(&mut self, segment: u8, offset: Val, size: u32, write: bool) -> Value {
+        let group = self.next_group();
         let offset = self.node(B32, offset);
+        if let Some(group) = group {
+            return self.in_group(group, offset, 0);
+        }
         if self.plan.key.flat(segment, write) {
             return self.find_linear(offset, 0, size, write);
         }
@@ -39,12 +48,43 @@ impl Lower<'_, '_> {
     /// The host address of a memory operand, with what was found near it used again.
     pub(crate) fn find_operand(&mut self, size: u32, write: bool) -> Value {
         let i = self.insn;
+        let group = self.next_group();
+        if let Some(group) = group
+            && i.base != reg::NONE
+        {
+            let base = self.slot_node(u32::from(i.base & 7));
+            return self.in_group(group, base, i.disp);
+        }
         if self.plan.key.flat(i.seg, write) && i.addr32 && i.index == reg::NONE && i.base != reg::NONE {
             let base = self.slot_node(u32::from(i.base & 7));
             return self.find_linear(base, i.disp, size, write);
         }
         let offset = self.effective();
+        self.touch -= 1;
         self.find(i.seg, offset, size, write)
+    }
+
+    /// The group of the next access of the running instruction, with the access's place in it.
+    fn next_group(&mut self) -> Option<(usize, u32)> {
+        self.touch += 1;
+        self.group_of.get(self.touch - 1).copied().flatten()
+    }
+
+    /// The host address of an access of a group at `base + disp`: one check for all of the group.
+    fn in_group(&mut self, (group, at): (usize, u32), base: Value, disp: u32) -> Value {
+        let host = match self.groups[group].host {
+            Some(host) => host,
+            None => {
+                let first = disp.wrapping_sub(at);
+                let linear =
+                    if first == 0 { base } else { self.b.ins().iadd_imm_s(base, i64::from(first as i32)) };
+                let Group { size, write, .. } = self.groups[group];
+                let host = self.shadow_lookup(linear, size, write);
+                self.groups[group].host = Some(host);
+                host
+            }
+        };
+        if at == 0 { host } else { self.b.ins().iadd_imm_s(host, i64::from(at)) }
     }
 
     /// As [`Lower::shadow_lookup`] for `base + disp`, or out of what was found before.
@@ -72,8 +112,10 @@ impl Lower<'_, '_> {
         let at = self.b.ins().ishl_imm_u(page, 3);
         let at = self.b.ins().iadd(array, at);
         let entry = self.b.ins().load(I64, own(), at, 0);
-        if size > 1 {
-            self.stay_in_page(linear, size);
+        match size {
+            1 => {}
+            2 | 4 | 8 | 10 | 16 => self.stay_in_page(linear, size),
+            _ => self.stay_in_page_at_all(linear, size),
         }
         let wide = self.b.ins().uextend(I64, linear);
         if !write {
@@ -83,6 +125,13 @@ impl Lower<'_, '_> {
         }
         let entry = self.permit_store(entry, wide, size);
         self.b.ins().iadd(entry, wide)
+    }
+
+    /// Leaves where a group of accesses reaches into the next page.
+    fn stay_in_page_at_all(&mut self, linear: Value, size: u32) {
+        let offset = self.b.ins().band_imm_u(linear, i64::from(PAGE - 1));
+        let across = self.b.ins().icmp_imm_s(IntCC::UnsignedGreaterThan, offset, i64::from(PAGE - size));
+        self.give_up_if(across);
     }
 
     /// Leaves where the bytes reach into the next page.
@@ -108,33 +157,16 @@ impl Lower<'_, '_> {
         self.b.append_block_param(on, I64);
         self.b.ins().brif(plain, on, &[entry.into()], special, &[]);
         self.go(special);
-        let none = self.b.ins().icmp_imm_s(IntCC::Equal, entry, 0);
-        self.give_up_if(none);
-        let fine = self.b.ins().band_imm_s(entry, !FINE);
-        let hit = self.hits_code(fine, linear, size);
+        let s = self.b.import_signature(fine_signature());
+        let f = self.b.ins().iconst(I64, self.addresses.fine as i64);
+        let size = self.b.ins().iconst(I64, i64::from(size));
+        let ctx = self.ctx;
+        self.b.ins().call_indirect(s, f, &[ctx, entry, linear, size]);
+        let entry = self.load_context(I64, context::SLOTS);
         let there = self.leave();
-        self.b.ins().brif(hit, there, &[], on, &[fine.into()]);
+        self.b.ins().brif(entry, on, &[entry.into()], there, &[]);
         self.go(on);
         self.b.block_params(on)[0]
-    }
-
-    /// Not 0 where one of the grains that the bytes touch holds code.
-    fn hits_code(&mut self, entry: Value, linear: Value, size: u32) -> Value {
-        let host = self.b.ins().iadd(entry, linear);
-        let arena = self.load_context(I64, context::ARENA);
-        let physical = self.b.ins().isub(host, arena);
-        let frame = self.b.ins().ushr_imm_u(physical, i64::from(PAGE_SHIFT));
-        let at = self.b.ins().ishl_imm_u(frame, 3);
-        let map = self.load_context(I64, context::CODE_MAP);
-        let at = self.b.ins().iadd(map, at);
-        let grains = self.b.ins().load(I64, own(), at, 0);
-        let first = self.b.ins().ushr_imm_u(physical, 6);
-        let last = self.b.ins().iadd_imm_s(physical, i64::from(size) - 1);
-        let last = self.b.ins().ushr_imm_u(last, 6);
-        let first = self.b.ins().ushr(grains, first);
-        let last = self.b.ins().ushr(grains, last);
-        let either = self.b.ins().bor(first, last);
-        self.b.ins().band_imm_u(either, 1)
     }
 
     /// The offset of the memory operand.

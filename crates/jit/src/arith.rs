@@ -209,6 +209,7 @@ impl Lower<'_, '_> {
     pub(crate) fn truncated(&mut self, from: Width, to: Width, a: Val) -> Val {
         match a {
             Val::Const(k) => Val::Const(k & to.mask()),
+            Val::Written => a,
             Val::Test(..) if to == B8 => Val::Node(self.node(B8, a)),
             a => {
                 let v = self.node(from, a);

@@ -23,8 +23,12 @@ pub(crate) struct Addresses {
     pub(crate) dispatch: u64,
     /// `engine::callout`.
     pub(crate) callout: u64,
-    /// `engine::settle`, by PreserveAll.
+    /// `engine::settle_flags`.
     pub(crate) settle: u64,
+    /// [`crate::access::fine_signature`].
+    pub(crate) fine: u64,
+    /// `engine::bring_x87_in`, by PreserveAll.
+    pub(crate) x87_in: u64,
 }
 
 /// Why code could not be made.

@@ -55,10 +55,8 @@ pub(crate) struct Context {
     pub(crate) left: i64,
     /// [`Exit`].
     pub(crate) exit: u32,
-    /// Which of the region's places left, for [`Exit::Redo`].
-    pub(crate) site: u32,
-    /// The region that was entered last.
-    pub(crate) region: u64,
+    /// The region that was left so.
+    pub(crate) region: u32,
     /// How the flags are kept: low half 0 for the state's canonical form, else a [`Kind`] of
     /// `flags_a` and `flags_b`; upper half the same for an INC or DEC after that, of `flags_step`.
     pub(crate) flags_kinds: u64,
@@ -83,7 +81,7 @@ macro_rules! offsets {
 
 offsets! {
     READ: read; WRITE: write; EXECUTE: execute; CODE_MAP: code_map; ARENA: arena; JUMP_CACHE: jumps;
-    KEY: key; LEFT: left; EXIT: exit; SITE: site; REGION: region; FLAGS_KINDS: flags_kinds;
+    KEY: key; LEFT: left; EXIT: exit; REGION: region; FLAGS_KINDS: flags_kinds;
     FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step; SLOTS: slots; X87_LIVE: x87_live;
 }
 
@@ -128,7 +126,6 @@ impl Context {
             key: 0,
             left: 0,
             exit: 0,
-            site: 0,
             region: 0,
             flags_kinds: 0,
             flags_a: 0,

@@ -200,6 +200,9 @@ impl Emit for Reading<'_> {
     fn imm(&mut self, w: Width, k: u64) -> Sym {
         Sym::Const(k & w.mask())
     }
+    fn known(&self, v: Sym) -> Option<u64> {
+        if let Sym::Const(k) = v { Some(k) } else { None }
+    }
     fn add(&mut self, w: Width, a: Sym, b: Sym) -> Sym {
         match (w, a, b) {
             (B32, Sym::Plus(id, k), Sym::Const(c)) | (B32, Sym::Const(c), Sym::Plus(id, k)) => {

@@ -41,6 +41,9 @@ impl Emit for Lower<'_, '_> {
     fn imm(&mut self, w: Width, k: u64) -> Val {
         Val::Const(k & w.mask())
     }
+    fn known(&self, v: Val) -> Option<u64> {
+        if let Val::Const(k) = v { Some(k) } else { None }
+    }
     fn add(&mut self, w: Width, a: Val, b: Val) -> Val {
         self.sum(w, a, b)
     }
@@ -130,11 +133,12 @@ impl Emit for Lower<'_, '_> {
         self.insn.kind[n]
     }
     fn place(&mut self, n: usize, w: Width, access: Access) -> Result<Place, Unsupported> {
-        Ok(match self.insn.kind[n] {
+        let p = match self.insn.kind[n] {
             Kind::Reg => Place::Reg(self.insn.reg[n]),
             Kind::Mem => Place::Host(self.find_operand(w.bytes(), access.writes())),
             Kind::Imm | Kind::None => Place::Imm,
-        })
+        };
+        Ok(self.remember_operand(p))
     }
     fn memory(&mut self, seg: u8, offset: Val, w: Width, access: Access) -> Result<Place, Unsupported> {
         Ok(Place::Host(self.find(seg, offset, w.bytes(), access.writes())))
@@ -148,7 +152,8 @@ impl Emit for Lower<'_, '_> {
             let odd = self.b.ins().band_imm_u(at, 15);
             self.give_up_if(odd);
         }
-        Ok(Place::Host(self.find_operand(bytes, access.writes())))
+        let p = Place::Host(self.find_operand(bytes, access.writes()));
+        Ok(self.remember_operand(p))
     }
     fn read(&mut self, p: Place, w: Width) -> Val {
         match p {
@@ -161,6 +166,7 @@ impl Emit for Lower<'_, '_> {
         match p {
             Place::Reg(r) => self.set_reg(w, r, v),
             Place::Imm => {}
+            Place::Host(_) if v == Val::Written => {}
             Place::Host(at) => {
                 let v = self.node(w, v);
                 self.b.ins().store(guest(), v, at, 0);

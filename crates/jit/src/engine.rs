@@ -3,12 +3,14 @@
 use crate::backend::{Addresses, Backend, BackendError, Effort};
 use crate::cache::{CodeCache, NoExecutableMemory};
 use crate::context::{Context, Exit};
+use crate::hints::Hints;
 use crate::key::Key;
 use crate::plan::{Plan, Profile, plan};
 use crate::region::{self, Options};
 use crate::regions::Regions;
 use crate::settle::settle;
 use crate::stubs;
+use crate::x87;
 use cpu::{Engine, Meter, Monitor, State, StopReason, seg};
 use interp::Interpreter;
 use mem::{Memory, Trace};
@@ -49,7 +51,9 @@ pub struct Jit {
     context: Box<Context>,
     enter: Enter,
     addresses: Addresses,
+    x87: crate::fpu::Stubs,
     options: Options,
+    hints: Hints,
     hot: u32,
     meter: Meter,
 }
@@ -68,6 +72,10 @@ impl Jit {
         };
         let enter = place(stubs::enter(&mut backend)?)?;
         let dispatch = place(stubs::dispatch(&mut backend)?)?;
+        let fine = place(stubs::fine(&mut backend)?)?;
+        let x87_in = place(stubs::keeping(&mut backend, bring_x87_in as *const () as u64)?)?;
+        let x87 = crate::fpu::stubs(|code| cache.place(code))
+            .ok_or_else(|| BackendError::Refused("no room for the first code".to_owned()))?;
         cache.keep();
         // SAFETY: the address is that of code compiled for exactly this signature and the host's
         // convention, complete, and executable as long as `cache`, which this engine owns.
@@ -76,6 +84,8 @@ impl Jit {
             dispatch,
             callout: callout as *const () as u64,
             settle: settle_flags as *const () as u64,
+            x87_in,
+            fine,
         };
         let options = Options { host: backend.host_convention() };
         Ok(Jit {
@@ -86,7 +96,9 @@ impl Jit {
             context: Box::new(Context::new()),
             enter,
             addresses,
+            x87,
             options,
+            hints: Hints::default(),
             hot,
             meter: Meter::default(),
         })
@@ -104,6 +116,7 @@ impl Jit {
 struct Ran<'a> {
     interpreter: &'a Interpreter,
     regions: &'a Regions,
+    hints: &'a Hints,
     /// Take everything as hot.
     eager: bool,
     key: Key,
@@ -116,6 +129,9 @@ impl Profile for Ran<'_> {
     }
     fn compiled(&self, physical: u32) -> bool {
         self.regions.has_door(physical, self.key)
+    }
+    fn outside(&self, physical: u32) -> bool {
+        self.hints.outside(physical)
     }
 }
 
@@ -146,6 +162,7 @@ impl Engine for Jit {
         self.interpreter.flush();
         self.regions.clear();
         self.cache.clear();
+        self.hints = Hints::default();
     }
 
     fn meter(&self) -> Option<Meter> {
@@ -175,7 +192,12 @@ impl Jit {
         match self.enter(cpu, mem, monitor, key, code, index) {
             Ok(Exit::Lookup) => Ok(()),
             Ok(_) if cpu.leave => Err(StopReason::Leave),
-            Ok(_) => self.interpret(cpu, mem, monitor, key),
+            Ok(exit) => {
+                if exit == Exit::Redo {
+                    self.redone(cpu, mem);
+                }
+                self.interpret(cpu, mem, monitor, key)
+            }
             Err(reason) => Err(reason),
         }
     }
@@ -214,7 +236,10 @@ impl Jit {
         let (eip, before) = (cpu.eip, cpu.retired);
         let stepped = self.interpreter.step(cpu, mem, monitor);
         self.meter.interpreted += cpu.retired - before;
-        if stepped? == self.hot && !mem.has_code_writes() {
+        let runs = stepped?;
+        // at the threshold, and now and then after it: the region may have been dropped
+        let due = runs == self.hot || runs > self.hot && runs.is_multiple_of(64);
+        if due && !mem.has_code_writes() {
             let now = std::mem::replace(&mut cpu.eip, eip);
             if Key::of(cpu) == key {
                 self.compile(cpu, mem, key);
@@ -253,6 +278,7 @@ impl Jit {
         // code and what it calls are the only users of state and context meanwhile.
         unsafe { (self.enter)(context, cpu, code, index) };
         settle(context, cpu);
+        take_x87_out(context, cpu);
         cpu.retired = cpu.until - context.left as u64;
         if let Some(reason) = call.reason {
             return Err(reason);
@@ -269,23 +295,37 @@ impl Jit {
     /// Compiles the region at EIP.
     fn compile(&mut self, cpu: &State, mem: &mut Memory, key: Key) {
         let start = Instant::now();
-        let profile = Ran { interpreter: &self.interpreter, regions: &self.regions, eager: self.hot == 0, key, size: cpu.key() };
-        if let Some(plan) = plan(cpu, mem, key, &profile) {
-            let head = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
-            self.install(mem, &plan, head);
+        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+        let entry = mem.lookup_execute(linear);
+        if entry == 0 || self.regions.has_door(mem.physical_of(entry, linear), key) {
+            return;
+        }
+        let profile = Ran {
+            interpreter: &self.interpreter,
+            regions: &self.regions,
+            hints: &self.hints,
+            eager: self.hot == 0,
+            key,
+            size: cpu.key(),
+        };
+        if let Some(mut plan) = plan(cpu, mem, key, &profile) {
+            plan.grouped = !self.hints.ungrouped(mem.physical_of(entry, linear), key);
+            plan.id = self.regions.reserve();
+            if !self.install(mem, &plan, linear) {
+                self.regions.release(plan.id);
+            }
         }
         self.meter.compile_nanos += start.elapsed().as_nanos() as u64;
     }
 
-    fn install(&mut self, mem: &mut Memory, plan: &Plan, head: u32) {
-        let (options, addresses) = (self.options, self.addresses);
+    fn install(&mut self, mem: &mut Memory, plan: &Plan, head: u32) -> bool {
+        let (options, addresses, x87) = (self.options, self.addresses, &self.x87);
         let made = self.backend.compile(region::region_signature(), Effort::None, |b| {
-            region::build(plan, &options, addresses, b);
+            region::build(plan, &options, addresses, x87, b);
         });
         let Ok(bytes) = made else {
             debug_assert!(false, "{made:?}");
-            if std::env::var_os("RINGER_VERIFY").is_some() { panic!("{made:?}") }
-            return;
+            return false;
         };
         let code = match self.cache.place(&bytes) {
             Some(code) => code,
@@ -294,8 +334,7 @@ impl Jit {
                 self.regions.clear();
                 self.cache.clear();
                 self.meter.flushes += 1;
-                let Some(code) = self.cache.place(&bytes) else { return };
-                code
+                return true;
             }
         };
         for p in &plan.pages {
@@ -304,6 +343,26 @@ impl Jit {
         self.regions.install(plan, head, &region::entry_offsets(plan), code);
         self.meter.compiled_regions += 1;
         self.meter.compiled_instructions += plan.instructions as u64;
+        true
+    }
+
+    /// An instruction is to be redone by the interpreter. Where that happens again and again, its
+    /// region is compiled otherwise: first with each access looked up for itself, then with the
+    /// instruction done outside.
+    fn redone(&mut self, cpu: &State, mem: &Memory) {
+        let id = self.context.region;
+        let Some(region) = self.regions.get_mut(id) else { return };
+        if !region.redone.note(cpu.retired) {
+            return;
+        }
+        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+        let entry = mem.lookup_execute(linear);
+        match (region.grouped, entry) {
+            (true, _) => self.hints.ungroup(region.head.0, region.head.1),
+            (false, 0) => return,
+            (false, _) => self.hints.do_outside(mem.physical_of(entry, linear)),
+        }
+        self.regions.kill(id);
     }
 
     /// Drops what was made from code that has been written.
@@ -332,6 +391,24 @@ unsafe extern "C" fn settle_flags(context: *mut Context, cpu: *mut State) {
     settle(context, cpu);
 }
 
+/// Compiled code's way to have the guest's x87 unit in the host's; it stays where it is if it cannot.
+unsafe extern "C" fn bring_x87_in(context: *mut Context, cpu: *mut State) {
+    // SAFETY: as in `settle_flags`.
+    let (context, cpu) = unsafe { (&mut *context, &mut *cpu) };
+    if context.x87_live == 0 && x87::may_live(&cpu.fpu) {
+        x87::load(&cpu.fpu);
+        context.x87_live = 1;
+    }
+}
+
+/// Takes the guest's x87 unit back to where Rust looks for it.
+#[inline]
+fn take_x87_out(context: &mut Context, cpu: &mut State) {
+    if std::mem::take(&mut context.x87_live) != 0 {
+        x87::save(&mut cpu.fpu);
+    }
+}
+
 /// Does the instruction at EIP, of `len` bytes, outside of compiled code. 0: go on behind it.
 unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64) -> u32 {
     // SAFETY: as in `settle_flags`; `call` is on `Jit::enter`'s stack, and its pointers come from
@@ -343,6 +420,7 @@ unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64) -
     let (mem, monitor, interpreter) =
         unsafe { (&mut *call.mem, &mut *call.monitor, &mut *call.interpreter) };
     settle(context, cpu);
+    take_x87_out(context, cpu);
     let until = cpu.until;
     cpu.retired = until - context.left as u64;
     let before = cpu.retired;

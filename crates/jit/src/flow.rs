@@ -21,7 +21,7 @@ pub(crate) fn finish(blocks: Vec<Block>, pages: Vec<Page>, key: Key, model: CpuM
     let first = steps().map(|s| s.off as i32).min().unwrap_or(0);
     let last = steps().map(|s| s.off as i32 + i32::from(s.insn.len) - 1).max().unwrap_or(0);
     let instructions = steps().count();
-    Plan { key, model, pages, span: (first, last), mentioned, instructions, blocks }
+    Plan { key, model, pages, span: (first, last), mentioned, instructions, blocks, grouped: true, id: 0 }
 }
 
 /// Depth-first post-order from the head, then from what only indirect jumps reach.

@@ -1,23 +1,89 @@
-//! The x87 unit in compiled code.
+//! The x87 unit in compiled code: the guest's registers live in the host's unit ([`crate::x87`]), and
+//! each instruction is a call of a few bytes that performs the very same one.
 
+use crate::context;
+use crate::emit::Place;
 use crate::lower::{Lower, Unsupported, Val};
 use crate::wide::Wide;
+use crate::x87;
+use cpu::Width::{B32, B64};
+use cpu::{CodeSize, CpuModel, Fpu, Insn, Kind, Segment, State, seg};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I8, I16, I32, I64};
+use cranelift_codegen::ir::InstBuilder;
+use cranelift_codegen::isa::CallConv;
 use sem::Guard;
-use sem::fp::X87;
+use sem::fp::{X87, X87Op};
+use std::mem::offset_of;
 
-/// The last x87 instruction, for FCS, FIP, FOP, FDS and FDP.
+/// The last x87 instruction, for FCS, FIP, FOP, FDS and FDP: written when somebody may look.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Note {
     /// Its offset from the head.
-    pub(crate) off: u32,
-    pub(crate) opcode: u16,
-    /// Segment and offset of the memory operand.
-    pub(crate) data: Option<(u8, Val)>,
+    off: u32,
+    opcode: u16,
+    /// Segment and offset of the last memory operand.
+    data: Option<(u8, Val)>,
 }
 
-/// x87 instructions that were read and not yet emitted.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Pending;
+const FPU: usize = offset_of!(State, fpu);
+const STATUS: i32 = (FPU + offset_of!(Fpu, status)) as i32;
+const OCCUPIED: i32 = (FPU + offset_of!(Fpu, occupied)) as i32;
+/// TOP in the status word.
+const TOP: i64 = 0x3800;
+/// CF, PF and ZF in EFLAGS.
+const COMPARED: i64 = 0x45;
+/// The exception masks of a control word.
+const MASKS: i64 = 0x3f;
+
+/// Addresses of the stubs, by what [`number`] makes of an instruction; 0: none.
+pub(crate) type Stubs = Box<[u64]>;
+
+const MEMORY_FORMS: usize = 64;
+/// How many numbers there are.
+const NUMBERS: usize = MEMORY_FORMS + 8 * 256;
+
+/// Memory forms by escape and digit, register forms by escape and ModRM.
+fn number(insn: &Insn) -> usize {
+    let (escape, modrm) = ((insn.imm >> 8 & 7) as usize, (insn.imm & 0xff) as usize);
+    if insn.kind.contains(&Kind::Mem) { escape << 3 | modrm >> 3 & 7 } else { MEMORY_FORMS + (escape << 8 | modrm) }
+}
+
+/// Where a stub finds its operand, from the address that it is called with.
+fn slot(insn: &Insn) -> i32 {
+    if insn.kind.contains(&Kind::Mem) { 0 } else { context::SLOTS }
+}
+
+/// The instruction is done by the host's own unit.
+pub(crate) fn is_native(insn: &Insn) -> bool {
+    x87::native(insn, slot(insn)).is_some()
+}
+
+/// Places all stubs.
+pub(crate) fn stubs(mut place: impl FnMut(&[u8]) -> Option<u64>) -> Option<Stubs> {
+    let mut all = vec![0; NUMBERS].into_boxed_slice();
+    for escape in 0xd8..=0xdfu8 {
+        for modrm in 0..=0xffu8 {
+            let bytes = [escape, modrm, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let Ok(insn) = isa::decode(&bytes, CodeSize::Bits32, CpuModel::N270) else { continue };
+            let n = number(&insn);
+            if let Some(stub) = x87::native(&insn, slot(&insn))
+                && all[n] == 0
+            {
+                all[n] = place(stub.bytes())?;
+            }
+        }
+    }
+    Some(all)
+}
+
+fn cs_field(field: usize) -> i32 {
+    segment_field(seg::CS, field)
+}
+
+fn segment_field(segment: u8, field: usize) -> i32 {
+    (offset_of!(State, seg) + size_of::<Segment>() * usize::from(segment & 7) + field) as i32
+}
 
 impl Lower<'_, '_> {
     pub(crate) fn guard_unit(&mut self, unit: Guard) -> Result<(), Unsupported> {
@@ -25,12 +91,150 @@ impl Lower<'_, '_> {
             Guard::Fpu | Guard::FpuNoWait | Guard::Mmx => self.plan.key.fpu(),
             Guard::Sse => self.plan.key.sse(),
         };
-        if on { Ok(()) } else { Err(Unsupported) }
+        if !on {
+            return Err(Unsupported);
+        }
+        match unit {
+            Guard::Fpu | Guard::FpuNoWait => self.bring_in(),
+            Guard::Mmx => self.take_out(),
+            Guard::Sse => {}
+        }
+        Ok(())
     }
 
-    pub(crate) fn note_instruction(&mut self) {}
+    /// Sees to it that the guest's x87 unit is in the host's; leaves where it cannot be. While it is
+    /// there no exception is pending, nor can one become so.
+    fn bring_in(&mut self) {
+        if self.x87_in == Some(true) {
+            return;
+        }
+        self.x87_in = Some(true);
+        let live = self.load_context(I32, context::X87_LIVE);
+        let (bring, on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(bring);
+        self.b.ins().brif(live, on, &[], bring, &[]);
+        self.go(bring);
+        self.call_kept(self.addresses.x87_in);
+        let live = self.load_context(I32, context::X87_LIVE);
+        let there = self.leave();
+        self.b.ins().brif(live, on, &[], there, &[]);
+        self.go(on);
+    }
 
-    pub(crate) fn x87_operation(&mut self, _: X87, a: Wide) -> Wide {
-        a
+    /// Sees to it that the guest's x87 unit is in memory, where the MMX registers are.
+    fn take_out(&mut self) {
+        if self.x87_in == Some(false) {
+            return;
+        }
+        self.x87_in = Some(false);
+        let live = self.load_context(I32, context::X87_LIVE);
+        // MMX registers at hand are those of before
+        let there = self.leave();
+        self.leave_if(live, there);
+        let status = self.load_own(I16, STATUS);
+        let pending = self.b.ins().band_imm_u(status, 0x80);
+        self.give_up_if(pending);
+    }
+
+    /// Calls a routine that keeps all registers, with context and state.
+    fn call_kept(&mut self, address: u64) {
+        let s = self.b.import_signature(crate::backend::signature(CallConv::PreserveAll, 2));
+        let f = self.b.ins().iconst(I64, address as i64);
+        let (ctx, state) = (self.ctx, self.state);
+        self.b.ins().call_indirect(s, f, &[ctx, state]);
+    }
+
+    pub(crate) fn note_instruction(&mut self) {
+        let i = self.insn;
+        let data = if matches!(i.kind[0], Kind::Mem) {
+            Some((i.seg, self.effective()))
+        } else {
+            self.note.and_then(|n| n.data)
+        };
+        self.note = Some(Note { off: self.off, opcode: i.imm as u16, data });
+    }
+
+    /// Writes the note down.
+    pub(crate) fn store_note(&mut self, note: Option<Note>) {
+        let Some(Note { off, opcode, data }) = note else { return };
+        let field = |f: usize| (FPU + f) as i32;
+        let ip = self.ip(off);
+        self.store_own(ip, field(offset_of!(Fpu, ip)));
+        let cs = self.load_own(I16, cs_field(offset_of!(Segment, selector)));
+        self.store_own(cs, field(offset_of!(Fpu, cs)));
+        let opcode = self.b.ins().iconst(I16, i64::from(opcode));
+        self.store_own(opcode, field(offset_of!(Fpu, opcode)));
+        if let Some((segment, offset)) = data {
+            let offset = self.node(B32, offset);
+            self.store_own(offset, field(offset_of!(Fpu, dp)));
+            let ds = self.load_own(I16, segment_field(segment, offset_of!(Segment, selector)));
+            self.store_own(ds, field(offset_of!(Fpu, ds)));
+        }
+    }
+
+    pub(crate) fn x87_operation(&mut self, op: X87, a: Wide) -> Wide {
+        match op.op {
+            X87Op::EnterMmx => self.mmx_mode(0xff),
+            X87Op::LeaveMmx => self.mmx_mode(0),
+            X87Op::SetControl => self.load_control(a),
+            X87Op::MoveIf => {
+                let c = self.half(a, false);
+                let c = self.node(B64, c);
+                self.store_context(c, context::SLOTS);
+                self.run_stub();
+            }
+            X87Op::CompareFlags | X87Op::CompareFlagsQuiet => {
+                self.run_stub();
+                let flags = self.load_context(I64, context::SLOTS);
+                let flags = self.b.ins().band_imm_u(flags, COMPARED);
+                return Wide::Halves(Val::Node(flags), Val::Const(0));
+            }
+            X87Op::Status | X87Op::Control if self.insn.kind[0] != Kind::Mem => {
+                self.run_stub();
+                let word = self.load_context(I16, context::SLOTS);
+                let word = self.b.ins().uextend(I64, word);
+                return Wide::Halves(Val::Node(word), Val::Const(0));
+            }
+            _ => self.run_stub(),
+        }
+        // what goes to memory is there already
+        Wide::Halves(Val::Written, Val::Const(0))
+    }
+
+    /// FLDCW with a word that masks everything; others are for the interpreter.
+    fn load_control(&mut self, a: Wide) {
+        let word = self.half(a, false);
+        let word = self.node(B64, word);
+        let masks = self.b.ins().band_imm_u(word, MASKS);
+        let open = self.b.ins().icmp_imm_u(IntCC::NotEqual, masks, MASKS);
+        self.give_up_if(open);
+        self.run_stub();
+    }
+
+    /// The instruction itself: on the memory operand, or on registers and the context's slot.
+    fn run_stub(&mut self) {
+        let address = self.stubs[number(&self.insn)];
+        let argument = if self.insn.kind.contains(&Kind::Mem) { self.operand } else { Some(self.ctx) };
+        let argument = argument.unwrap_or(self.ctx);
+        let s = self.b.import_signature(crate::backend::signature(CallConv::PreserveAll, 1));
+        let f = self.b.ins().iconst(I64, address as i64);
+        self.b.ins().call_indirect(s, f, &[argument]);
+    }
+
+    /// MMX instructions make the registers theirs (SDM vol. 1, 9.5.1).
+    fn mmx_mode(&mut self, occupied: i64) {
+        let status = self.load_own(I16, STATUS);
+        let status = self.b.ins().band_imm_s(status, !TOP);
+        self.store_own(status, STATUS);
+        let occupied = self.b.ins().iconst(I8, occupied);
+        self.store_own(occupied, OCCUPIED);
+    }
+
+    /// Remembers the address of the memory operand, for the stub.
+    pub(crate) fn remember_operand(&mut self, p: Place) -> Place {
+        if let Place::Host(at) = p {
+            self.operand = Some(at);
+        }
+        p
     }
 }

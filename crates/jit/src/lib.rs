@@ -17,6 +17,8 @@ mod flags;
 mod flow;
 mod fold;
 mod fpu;
+mod group;
+mod hints;
 mod key;
 mod lower;
 mod plan;
@@ -26,7 +28,6 @@ mod settle;
 mod sse;
 mod stubs;
 mod wide;
-#[allow(dead_code, unused_imports)]
 mod x87;
 
 pub use backend::BackendError;

@@ -20,6 +20,8 @@ pub(crate) enum Val {
     Node(Value),
     /// 0 or 1, as a 32-bit value: not computed before somebody wants more than a branch.
     Test(IntCC, Value, Value),
+    /// What an x87 stub has stored in the memory operand already.
+    Written,
 }
 
 pub(crate) fn ty(w: Width) -> Type {
@@ -73,14 +75,12 @@ pub(crate) struct Snapshot {
     /// The instruction's offset from the head.
     pub(crate) off: u32,
     pub(crate) note: Option<crate::fpu::Note>,
-    pub(crate) x87: crate::fpu::Pending,
 }
 
 /// An exit to be written when the blocks are done.
 pub(crate) struct PendingExit {
     pub(crate) block: ir::Block,
     pub(crate) exit: context::Exit,
-    pub(crate) site: u32,
     pub(crate) snapshot: Snapshot,
 }
 
@@ -126,7 +126,17 @@ pub(crate) struct Lower<'a, 'f> {
     pub(crate) found: Vec<Found>,
     pub(crate) arrays: [Option<Value>; 2],
     pub(crate) note: Option<crate::fpu::Note>,
-    pub(crate) x87: crate::fpu::Pending,
+    /// Whether the x87 unit is known to be in the host's, or in memory.
+    pub(crate) x87_in: Option<bool>,
+    /// Host address of the running x87 instruction's memory operand.
+    pub(crate) operand: Option<Value>,
+    /// Groups of accesses in this block, those of the running instruction, and how many it has made.
+    pub(crate) groups: Vec<crate::group::Group>,
+    pub(crate) group_of: Vec<Option<(usize, u32)>>,
+    pub(crate) touch: usize,
+    /// The shared end of all exits.
+    pub(crate) tail: Option<ir::Block>,
+    pub(crate) stubs: &'a crate::fpu::Stubs,
     pub(crate) clean: Vec<(Value, crate::sse::Clean)>,
     pub(crate) addresses: crate::backend::Addresses,
     pub(crate) options: &'a crate::region::Options,
@@ -152,6 +162,8 @@ impl Lower<'_, '_> {
         match v {
             Val::Const(k) => self.constant(w, k),
             Val::Node(v) => self.fitted(w, v),
+            // nobody computes with it
+            Val::Written => self.constant(w, 0),
             Val::Test(cc, a, b) => {
                 let bit = self.b.ins().icmp(cc, a, b);
                 if w == Width::B8 { bit } else { self.b.ins().uextend(ty(w), bit) }
@@ -273,6 +285,8 @@ impl Lower<'_, '_> {
         self.arrays = [None; 2];
         self.found.clear();
         self.clean.clear();
+        self.note = None;
+        self.x87_in = None;
     }
 
     /// Gives values written in this block to the variables, for the blocks that follow.
@@ -297,7 +311,6 @@ impl Lower<'_, '_> {
             undone: self.undone,
             off: self.off,
             note: self.note,
-            x87: self.x87.clone(),
         }
     }
 
@@ -315,8 +328,7 @@ impl Lower<'_, '_> {
         let block = self.b.create_block();
         self.b.set_cold_block(block);
         let snapshot = self.snapshot();
-        let site = self.off;
-        self.exits.push(PendingExit { block, exit, site, snapshot });
+        self.exits.push(PendingExit { block, exit, snapshot });
         block
     }
 

@@ -103,6 +103,10 @@ pub(crate) struct Plan {
     /// Registers read or written.
     pub(crate) mentioned: Mask,
     pub(crate) instructions: usize,
+    /// Accesses that lie near each other are looked up as one.
+    pub(crate) grouped: bool,
+    /// The region's name, told at exits.
+    pub(crate) id: u32,
 }
 
 /// What the planner asks about code that ran before.
@@ -111,6 +115,8 @@ pub(crate) trait Profile {
     fn ran(&self, physical: u32) -> bool;
     /// A region can be entered at an address of the arena.
     fn compiled(&self, physical: u32) -> bool;
+    /// The instruction at an address of the arena is to be done outside.
+    fn outside(&self, physical: u32) -> bool;
 }
 
 struct Planner<'a, P> {
@@ -242,7 +248,10 @@ impl<P: Profile> Planner<'_, P> {
             }
             let after = at.wrapping_add(u32::from(insn.len));
             let effects = tracker.read(&insn, self.model, self.key.stack());
-            let callout = effects.as_ref().is_none_or(|e| e.repeats || !crate::region::compiles(self.key, &insn, e));
+            let linear = self.head.wrapping_add(at);
+            let physical = self.pages[page].1.frame << PAGE_SHIFT | linear % PAGE;
+            let outside = self.profile.outside(physical);
+            let callout = outside || effects.as_ref().is_none_or(|e| e.repeats || !crate::region::compiles(self.key, &insn, e));
             if callout && !worth_a_callout(&insn) {
                 break (End::Leave(at), vec![]);
             }

@@ -4,6 +4,8 @@ use crate::backend::{Addresses, signature};
 use crate::context::{self, Exit};
 use crate::effects::Effects;
 use crate::flags::FlagState;
+use crate::fpu::Stubs;
+use crate::group::group;
 use crate::key::Key;
 use crate::lower::{Lower, PendingExit, Snapshot, Transfer, Unsupported, Val, Variables, bits, own, type_of};
 use crate::plan::{End, FlagNeed, Plan, Target};
@@ -26,8 +28,9 @@ pub(crate) struct Options {
 }
 
 /// Whether an instruction becomes code; the others are called out for.
-pub(crate) fn compiles(_: Key, _: &Insn, effects: &Effects) -> bool {
-    !effects.x87 && !effects.mmx && !effects.sse
+pub(crate) fn compiles(key: Key, insn: &Insn, effects: &Effects) -> bool {
+    let x87 = !effects.x87 || key.fpu() && crate::fpu::is_native(insn);
+    x87 && !effects.mmx && !effects.sse
 }
 
 /// The signature of a region: context, state, number of the entry.
@@ -50,7 +53,7 @@ pub(crate) fn entry_offsets(plan: &Plan) -> Vec<u32> {
 }
 
 /// Writes the function of a region.
-pub(crate) fn build(plan: &Plan, options: &Options, addresses: Addresses, b: &mut FunctionBuilder<'_>) {
+pub(crate) fn build(plan: &Plan, options: &Options, addresses: Addresses, stubs: &Stubs, b: &mut FunctionBuilder<'_>) {
     let start = b.create_block();
     b.append_block_params_for_function_params(start);
     b.switch_to_block(start);
@@ -86,7 +89,13 @@ pub(crate) fn build(plan: &Plan, options: &Options, addresses: Addresses, b: &mu
         found: Vec::new(),
         arrays: [None; 2],
         note: None,
-        x87: Default::default(),
+        x87_in: None,
+        operand: None,
+        groups: Vec::new(),
+        group_of: Vec::new(),
+        touch: 0,
+        tail: None,
+        stubs,
         clean: Vec::new(),
         addresses,
         options,
@@ -109,6 +118,9 @@ impl Region {
         }
         while let Some(exit) = l.exits.pop() {
             write_exit(l, exit);
+        }
+        if let Some(tail) = l.tail {
+            write_tail(l, tail);
         }
         l.b.seal_all_blocks();
     }
@@ -184,8 +196,12 @@ impl Region {
             l.b.def_var(l.variables.left, l.left);
         }
         l.transfer = None;
+        let (groups, mut members) = if plan.grouped { group(plan.key, &block.steps[..own]) } else { (vec![], vec![]) };
+        l.groups = groups;
         for (i, step) in block.steps[..own].iter().enumerate() {
             (l.insn, l.off, l.undone, l.leave) = (step.insn, step.off, (own - i) as u64, None);
+            (l.operand, l.touch) = (None, 0);
+            l.group_of = members.get_mut(i).map(std::mem::take).unwrap_or_default();
             let done = sem::bind(&step.insn, ToCode).is_some_and(|run| run(l).is_ok());
             if !done {
                 let there = l.leave();
@@ -296,6 +312,7 @@ impl Region {
         if block.pages.len() > 1 || block.pages.first() != known {
             check_pages(l, n);
         }
+        l.store_note(l.note);
         if block.edges > 1 || block.entry {
             match block.flags {
                 FlagNeed::Dead => {}
@@ -431,6 +448,7 @@ fn put_away(l: &mut Lower<'_, '_>, ip: Value) {
         l.put_back(slot, v);
     }
     l.store_flags(l.flags);
+    l.store_note(l.note);
     l.store_context(l.left, context::LEFT);
     l.store_own(ip, offset_of!(State, eip) as i32);
 }
@@ -438,17 +456,48 @@ fn put_away(l: &mut Lower<'_, '_>, ip: Value) {
 fn write_exit(l: &mut Lower<'_, '_>, exit: PendingExit) {
     l.go(exit.block);
     l.start();
-    let Snapshot { dirty, flags, left, undone, off, .. } = exit.snapshot;
+    let Snapshot { dirty, flags, left, undone, off, note } = exit.snapshot;
     for (slot, v) in dirty {
         l.put_back(slot, v);
     }
     l.store_flags(flags);
-    let left = if undone == 0 { left } else { l.b.ins().iadd_imm_s(left, undone as i64) };
+    l.store_note(note);
+    let tail = match l.tail {
+        Some(tail) => tail,
+        None => {
+            let tail = l.b.create_block();
+            l.b.set_cold_block(tail);
+            for t in [I64, I32, I64] {
+                l.b.append_block_param(tail, t);
+            }
+            l.tail = Some(tail);
+            tail
+        }
+    };
+    // one constant says why, and how many instructions of the block are not done
+    let why = exit.exit as u64 | undone << 8;
+    let (off, why) = (l.b.ins().iconst(I32, i64::from(off)), l.b.ins().iconst(I64, why as i64));
+    l.b.ins().jump(tail, &[left.into(), off.into(), why.into()]);
+}
+
+/// The end of all exits: what is left of the budget, where the guest is, and why.
+fn write_tail(l: &mut Lower<'_, '_>, tail: Block) {
+    l.go(tail);
+    l.start();
+    let (left, off, why) = {
+        let p = l.b.block_params(tail);
+        (p[0], p[1], p[2])
+    };
+    let undone = l.b.ins().ushr_imm_u(why, 8);
+    let left = l.b.ins().iadd(left, undone);
     l.store_context(left, context::LEFT);
-    let ip = l.ip(off);
+    let base = l.base();
+    let ip = l.b.ins().iadd(base, off);
     l.store_own(ip, offset_of!(State, eip) as i32);
-    let why = u64::from(exit.exit as u32) | u64::from(exit.site) << 32;
-    let why = l.b.ins().iconst(I64, why as i64);
-    l.store_context(why, context::EXIT);
+    let exit = l.b.ins().band_imm_u(why, 0xff);
+    let exit = l.b.ins().ireduce(I32, exit);
+    l.store_context(exit, context::EXIT);
+    let region = l.b.ins().iconst(I32, i64::from(l.plan.id));
+    l.store_context(region, context::REGION);
     l.b.ins().return_(&[]);
 }

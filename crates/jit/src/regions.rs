@@ -1,6 +1,7 @@
 //! The regions in being: where they can be entered, which frames they were made from.
 
 use crate::context::{JUMPS, Jump};
+use crate::hints::Redone;
 use crate::key::Key;
 use crate::plan::Plan;
 use crate::stubs::jump_slot;
@@ -15,7 +16,10 @@ pub(crate) struct Region {
     code: u64,
     /// Slots of the jump cache that lead here.
     slots: Vec<u32>,
-    pub(crate) instructions: usize,
+    /// Address in the arena of the head, and the region's key.
+    pub(crate) head: (u32, Key),
+    pub(crate) grouped: bool,
+    pub(crate) redone: Redone,
 }
 
 /// Where code can be entered.
@@ -84,12 +88,29 @@ impl Regions {
         door.map(|d| (d.code, d.index))
     }
 
-    /// Enters a region: its entries are at these offsets from the head.
-    pub(crate) fn install(&mut self, plan: &Plan, head: u32, offsets: &[u32], code: u64) {
-        let id = self.free.pop().unwrap_or_else(|| {
+    /// A name for a region that is to be compiled.
+    pub(crate) fn reserve(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
             self.all.push(None);
             self.all.len() as u32 - 1
-        });
+        })
+    }
+
+    /// Gives a name back that was not used.
+    pub(crate) fn release(&mut self, id: u32) {
+        if (id as usize) < self.all.len() {
+            self.free.push(id);
+        }
+    }
+
+    /// A region in being.
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Region> {
+        self.all.get_mut(id as usize)?.as_mut()
+    }
+
+    /// Enters a region: its entries are at these offsets from the head.
+    pub(crate) fn install(&mut self, plan: &Plan, head: u32, offsets: &[u32], code: u64) {
+        let id = plan.id;
         let mut entries = Vec::new();
         for (index, &off) in offsets.iter().enumerate() {
             let Some(physical) = address(plan, head, off) else { continue };
@@ -101,8 +122,9 @@ impl Regions {
         let frames: Vec<(u32, u64)> = plan.pages.iter().map(|p| (p.frame, p.grains)).collect();
         frames.iter().for_each(|(f, _)| self.frames.entry(*f).or_default().push(id));
         self.installs += 1;
-        let instructions = plan.instructions;
-        self.all[id as usize] = Some(Region { frames, entries, code, slots: Vec::new(), instructions });
+        let head = (address(plan, head, 0).unwrap_or(0), plan.key);
+        let (slots, redone, grouped) = (Vec::new(), Redone::default(), plan.grouped);
+        self.all[id as usize] = Some(Region { frames, entries, code, slots, head, grouped, redone });
     }
 
     /// The grains of a frame that regions were made from.
@@ -124,7 +146,8 @@ impl Regions {
         hit.len()
     }
 
-    fn kill(&mut self, id: u32) {
+    /// Drops a region.
+    pub(crate) fn kill(&mut self, id: u32) {
         let Some(region) = self.all[id as usize].take() else { return };
         for e in region.entries {
             self.doors.remove(&e);

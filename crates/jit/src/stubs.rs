@@ -8,6 +8,7 @@ use cpu::{Segment, State, seg};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 use std::mem::offset_of;
 
@@ -20,6 +21,71 @@ pub(crate) fn enter(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
         b.ins().call_indirect(s, p[2], &[p[0], p[1], p[3]]);
         b.ins().return_(&[]);
     })
+}
+
+/// A routine in Rust, of context and state, made one that keeps all registers.
+pub(crate) fn keeping(backend: &mut Backend, routine: u64) -> Result<Vec<u8>, BackendError> {
+    let convention = backend.host_convention();
+    backend.compile(signature(CallConv::PreserveAll, 2), Effort::None, |b| {
+        let p = parameters(b);
+        let s = b.import_signature(signature(convention, 2));
+        let f = b.ins().iconst(I64, routine as i64);
+        b.ins().call_indirect(s, f, &[p[0], p[1]]);
+        b.ins().return_(&[]);
+    })
+}
+
+/// The bit of a write entry that says that stores ask the map of code first ([`mem::Arrays`]).
+const FINE: i64 = i64::MIN;
+
+/// What looks at a write entry that is not plain: the entry to add goes into the first slot, or 0 where there is none or
+/// one of the grains from the first to the last byte holds code.
+pub(crate) fn fine(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
+    backend.compile(crate::access::fine_signature(), Effort::Speed, |b| {
+        let p = parameters(b);
+        let (ctx, entry, linear, size) = (p[0], p[1], p[2], p[3]);
+        let (look, none, good) = (b.create_block(), b.create_block(), b.create_block());
+        b.ins().brif(entry, look, &[], none, &[]);
+        b.seal_block(look);
+        b.switch_to_block(look);
+        let entry = b.ins().band_imm_s(entry, !FINE);
+        let hit = hits_code(b, ctx, entry, linear, size);
+        b.ins().brif(hit, none, &[], good, &[]);
+        b.seal_block(none);
+        b.seal_block(good);
+        b.switch_to_block(good);
+        b.ins().store(own(), entry, ctx, context::SLOTS);
+        b.ins().return_(&[]);
+        b.switch_to_block(none);
+        let zero = b.ins().iconst(I64, 0);
+        b.ins().store(own(), zero, ctx, context::SLOTS);
+        b.ins().return_(&[]);
+    })
+}
+
+/// Not 0 where one of the grains that the bytes touch holds code.
+fn hits_code(b: &mut FunctionBuilder<'_>, ctx: Value, entry: Value, linear: Value, size: Value) -> Value {
+    let host = b.ins().iadd(entry, linear);
+    let arena = b.ins().load(I64, own(), ctx, context::ARENA);
+    let physical = b.ins().isub(host, arena);
+    let frame = b.ins().ushr_imm_u(physical, 12);
+    let at = b.ins().ishl_imm_u(frame, 3);
+    let map = b.ins().load(I64, own(), ctx, context::CODE_MAP);
+    let at = b.ins().iadd(map, at);
+    let grains = b.ins().load(I64, own(), at, 0);
+    // all bytes lie in one page
+    let offset = b.ins().band_imm_u(physical, 4095);
+    let first = b.ins().ushr_imm_u(offset, 6);
+    let end = b.ins().iadd(offset, size);
+    let end = b.ins().iadd_imm_s(end, -1);
+    let last = b.ins().ushr_imm_u(end, 6);
+    let count = b.ins().isub(last, first);
+    let sixty_three = b.ins().iconst(I64, 63);
+    let unused = b.ins().isub(sixty_three, count);
+    let ones = b.ins().iconst(I64, -1);
+    let mask = b.ins().ushr(ones, unused);
+    let mask = b.ins().ishl(mask, first);
+    b.ins().band(grains, mask)
 }
 
 fn parameters(b: &mut FunctionBuilder<'_>) -> Vec<Value> {

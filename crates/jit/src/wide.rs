@@ -110,6 +110,9 @@ impl Lower<'_, '_> {
 
     pub(crate) fn store_wide(&mut self, p: Place, bytes: u32, v: Wide) {
         let Place::Host(at) = p else { return };
+        if matches!(v, Wide::Halves(Val::Written, _)) {
+            return;
+        }
         if bytes == 16 {
             let v = self.vector(v);
             self.b.ins().store(guest(), v, at, 0);

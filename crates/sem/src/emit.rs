@@ -86,6 +86,11 @@ pub trait Emit: Sized {
 
     /// A constant.
     fn imm(&mut self, w: Width, k: u64) -> Self::Val;
+    /// The value, where the implementation knows it now: a body may then say the same with less.
+    #[inline(always)]
+    fn known(&self, _: Self::Val) -> Option<u64> {
+        None
+    }
     /// Sum, truncated to the width.
     fn add(&mut self, w: Width, a: Self::Val, b: Self::Val) -> Self::Val;
     /// Difference, truncated.

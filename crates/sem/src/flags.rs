@@ -6,6 +6,7 @@
 //! SF in bit 16.
 
 use crate::Emit;
+use crate::shifts::Shift;
 use cpu::Width::{B32, B64};
 use cpu::{State, Width};
 
@@ -45,6 +46,8 @@ pub enum Flags<V> {
     Inc { w: Width, a: V, r: V },
     /// Of `r = a - 1`, with CF as it was.
     Dec { w: Width, a: V, r: V },
+    /// Of `r = a` shifted by `n`, which is from 1 to below the width in bits, on an 80386 or later.
+    Shift { op: Shift, w: Width, a: V, n: u32, r: V },
     /// ZF, SF and PF of a result, the others given.
     Parts { w: Width, r: V, cf: V, of: V, af: V },
     /// All six, in EFLAGS positions.
@@ -73,6 +76,11 @@ pub fn canonical<E: Emit>(e: &mut E, f: Flags<E::Val>) -> (E::Val, E::Val) {
             let one = e.imm(w, 1);
             let c = borrows(e, w, a, one, r);
             keep_carry(e, w, r, c)
+        }
+        Flags::Shift { w, r, .. } => {
+            let (cf, of, af) = crate::shifts::shift_flags(e, f);
+            let aux = place_bits(e, cf, of, af);
+            (e.sext(w, B64, r), aux)
         }
         Flags::Parts { w, r, cf, of, af } => {
             let aux = place_bits(e, cf, of, af);

@@ -38,6 +38,15 @@ pub fn shift<E: Emit>(e: &mut E, op: Shift, w: Width) -> Result<(), E::Stop> {
     let dest = e.place(0, w, Access::Modify)?;
     let n = count(e, 1)?;
     let a = e.read(dest, w);
+    if let Some(k) = e.known(n)
+        && (1..w.bits()).contains(&(k as u32))
+        && e.model() > CpuModel::I286
+    {
+        let r = shifted_by(e, op, w, a, k);
+        e.write(dest, w, r);
+        e.set_flags(Flags::Shift { op, w, a, n: k as u32, r });
+        return Ok(());
+    }
     let zero = e.imm(B64, 0);
     let none = e.eq(B64, n, zero);
     let one = e.imm(B32, 1);
@@ -51,6 +60,31 @@ pub fn shift<E: Emit>(e: &mut E, op: Shift, w: Width) -> Result<(), E::Stop> {
         e.set_flags(Flags::Parts { w, r, cf, of, af });
     });
     Ok(())
+}
+
+/// Result for a known count from 1 to below the width.
+#[inline(always)]
+fn shifted_by<E: Emit>(e: &mut E, op: Shift, w: Width, a: E::Val, k: u64) -> E::Val {
+    let n = e.imm(w, k);
+    match op {
+        Shift::Shl => e.shl(w, a, n),
+        Shift::Sar => e.sar(w, a, n),
+        _ => e.shr(w, a, n),
+    }
+}
+
+/// CF, OF and AF of [`Flags::Shift`].
+#[inline(always)]
+pub(crate) fn shift_flags<E: Emit>(e: &mut E, f: Flags<E::Val>) -> (E::Val, E::Val, E::Val) {
+    let Flags::Shift { op, w, a, n, r } = f else {
+        let zero = e.imm(B32, 0);
+        return (zero, zero, zero);
+    };
+    let out = if op == Shift::Shl { w.bits() - n } else { n - 1 };
+    let wide = e.zext(w, B64, a);
+    let cf = bit(e, wide, u64::from(out));
+    let count = e.imm(B64, u64::from(n));
+    (cf, shift_overflow(e, op, w, a, r, cf), shift_auxiliary(e, op, w, a, count))
 }
 
 /// Result and last bit shifted out, for counts from 1 to 255.

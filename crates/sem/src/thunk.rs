@@ -33,6 +33,7 @@ fn result<V: Copy>(f: Flags<V>) -> Option<(Width, V)> {
         | Flags::Logic { w, r }
         | Flags::Inc { w, r, .. }
         | Flags::Dec { w, r, .. }
+        | Flags::Shift { w, r, .. }
         | Flags::Parts { w, r, .. } => Some((w, r)),
         Flags::Image(_) => None,
     }
@@ -51,6 +52,14 @@ fn others<E: Emit>(e: &mut E, f: Flags<E::Val>, which: Flag) -> E::Val {
         (Flag::OF, Flags::Parts { of, .. }) => of,
         (Flag::AF, Flags::Parts { af, .. }) => af,
         (_, Flags::Logic { .. }) => e.imm(B32, 0),
+        (_, Flags::Shift { .. }) => {
+            let (cf, of, af) = crate::shifts::shift_flags(e, f);
+            match which {
+                Flag::CF => cf,
+                Flag::OF => of,
+                _ => af,
+            }
+        }
         (Flag::OF, Flags::Add { w, a, b, r } | Flags::AddCarry { w, a, b, r }) => {
             let (p, q) = (e.xor(w, a, r), e.xor(w, b, r));
             let both = e.and(w, p, q);
@@ -113,21 +122,3 @@ fn not<E: Emit>(e: &mut E, bit: E::Val) -> E::Val {
     let one = e.imm(B32, 1);
     e.xor(B32, bit, one)
 }
-
-/// A statement with its values replaced.
-pub fn map<V: Copy, W: Copy>(f: Flags<V>, mut g: impl FnMut(Width, V) -> W) -> Flags<W> {
-    match f {
-        Flags::Add { w, a, b, r } => Flags::Add { w, a: g(w, a), b: g(w, b), r: g(w, r) },
-        Flags::AddCarry { w, a, b, r } => Flags::AddCarry { w, a: g(w, a), b: g(w, b), r: g(w, r) },
-        Flags::Sub { w, a, b, r } => Flags::Sub { w, a: g(w, a), b: g(w, b), r: g(w, r) },
-        Flags::SubBorrow { w, a, b, r } => Flags::SubBorrow { w, a: g(w, a), b: g(w, b), r: g(w, r) },
-        Flags::Logic { w, r } => Flags::Logic { w, r: g(w, r) },
-        Flags::Inc { w, a, r } => Flags::Inc { w, a: g(w, a), r: g(w, r) },
-        Flags::Dec { w, a, r } => Flags::Dec { w, a: g(w, a), r: g(w, r) },
-        Flags::Parts { w, r, cf, of, af } => {
-            Flags::Parts { w, r: g(w, r), cf: g(B32, cf), of: g(B32, of), af: g(B32, af) }
-        }
-        Flags::Image(image) => Flags::Image(g(B32, image)),
-    }
-}
-

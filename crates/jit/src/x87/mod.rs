@@ -21,7 +21,7 @@ mod host;
 mod tests;
 
 pub(crate) use host::{load, save};
-pub(crate) use native::{Stub, native};
+pub(crate) use native::native;
 
 use cpu::Fpu;
 
