@@ -12,6 +12,7 @@ mod rewritten;
 mod segments;
 mod stepped;
 mod timed;
+mod units;
 
 use crate::rig::*;
 use iced_x86::code_asm::*;

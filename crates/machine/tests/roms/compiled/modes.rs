@@ -145,3 +145,85 @@ fn the_alias_at_one_megabyte() {
     .run();
     assert_eq!(o.results(), [TIMES, 3 * TIMES, TIMES]);
 }
+
+/// A hot loop in the video memory, which is no RAM, and one that writes to the ROM it may run in.
+#[test]
+fn code_outside_of_ram() {
+    let mut o = Rig::protected(|a| {
+        // ADD EAX, 3; LOOP -5; RET
+        for at in [0xa_0000u32, 0xb_8000, 0xf_8000] {
+            asm! { a => mov dword_ptr(at), 0xe203_c083u32; mov word_ptr(at + 4), 0xc3fbu32; }
+        }
+        asm! { a =>
+            mov ebx, 0xb_8000;
+            cmp dword_ptr(ebx), 0xe203_c083u32;
+            jne a.to("none");
+            mov ecx, TIMES;
+            xor eax, eax;
+            call ebx;
+            mov dword_ptr(RESULT), eax;
+            label "none";
+            mov eax, dword_ptr(0xf_8000);
+            mov dword_ptr(RESULT + 4), eax;
+        }
+        Ok(())
+    })
+    .run();
+    assert!(o.log.is_empty(), "{:?}", o.log);
+    assert_ne!(o.result(1), 0xe203_c083, "the ROM is none");
+}
+
+/// A hot loop in virtual 8086 mode, with INT n that the monitor sees, and privileged flags.
+#[test]
+fn a_hot_loop_in_virtual_8086_mode() {
+    const VM: i32 = 0x2_0000;
+    let mut o = Rig::protected(|a| {
+        on(a, 13, "monitor")?;
+        asm! { a =>
+            push 0;
+            push 0;
+            push 0;
+            push 0;
+            push 0; // SS to GS
+            push 0xf000; // ESP
+            push VM | 0x3202; // IOPL 3
+            push 0;
+            push ROOM as i32;
+            xor edx, edx;
+            iretd;
+            label "monitor";
+            mov eax, u32::from(KDATA);
+            mov ds, ax;
+            inc dword_ptr(RESULT);
+            cmp word_ptr(RESULT + 4), 0;
+            jne a.to("done");
+            add esp, 4;
+            inc dword_ptr(esp); // over HLT
+            iretd;
+        }
+        Ok(())
+    })
+    .also(|a| {
+        a.section(16, ROOM)?;
+        asm! { a =>
+            mov cx, TIMES;
+            label "again";
+            pushf;
+            pop ax;
+            add dx, cx;
+            cli;
+            sti;
+            hlt;
+            dec cx;
+            jnz a.to("again");
+            mov word_ptr(RESULT + 8), dx;
+            mov word_ptr(RESULT + 4), 1;
+            hlt;
+        }
+        Ok(())
+    })
+    .hot()
+    .run();
+    let [exits, _, sum] = o.results();
+    assert_eq!((exits, sum), (TIMES + 1, SUM));
+}

@@ -255,3 +255,101 @@ fn rights_that_go_away() {
         assert_eq!(o.results(), [TIMES / 2, if code { 5 } else { 7 }, o.at("on"), sum], "{code}");
     }
 }
+
+/// As above, with a direct call: both pages may be compiled as one.
+#[test]
+fn another_frame_under_a_direct_call() {
+    let mut o = Rig::protected(|a| {
+        write_routine(a, ROOM + 0x100, 1)?;
+        write_routine(a, 0x22_0100, 0x1_0000)?;
+        paging_on(a)?;
+        asm! { a =>
+            mov ecx, 4 * TIMES;
+            label "again";
+            mov eax, ROOM | 7;
+            test cl, 4;
+            jz a.to("chosen");
+            mov eax, 0x22_0007;
+            label "chosen";
+            mov dword_ptr(PT + (ROOM >> 12) * 4), eax;
+            invlpg byte_ptr(ROOM);
+        }
+        a.call(u64::from(ROOM + 0x100))?;
+        asm! { a => add dword_ptr(RESULT), eax; dec ecx; jnz a.to("again"); }
+        Ok(())
+    })
+    .paged()
+    .hot()
+    .run();
+    assert_eq!(o.result(0), (2 * TIMES) << 16 | 2 * TIMES);
+}
+
+/// Nothing is flushed: whether the change is seen is left open by the manual, but not that it is
+/// seen alike by every engine, in data as in code.
+#[test]
+fn without_a_flush_all_engines_see_the_same() {
+    let mut o = Rig::protected(|a| {
+        write_routine(a, ROOM + 0x100, 1)?;
+        write_routine(a, 0x22_0100, 0x1_0000)?;
+        paging_on(a)?;
+        asm! { a =>
+            mov ecx, 4 * TIMES;
+            label "again";
+            mov eax, ROOM | 7;
+            test cl, 4;
+            jz a.to("chosen");
+            mov eax, 0x22_0007;
+            label "chosen";
+            add edx, dword_ptr(ROOM + 0x101);
+            mov dword_ptr(PT + (ROOM >> 12) * 4), eax;
+            add edx, dword_ptr(ROOM + 0x101);
+        }
+        a.call(u64::from(ROOM + 0x100))?;
+        asm! { a =>
+            add dword_ptr(RESULT), eax;
+            dec ecx;
+            jnz a.to("again");
+            mov dword_ptr(RESULT + 4), edx;
+        }
+        Ok(())
+    })
+    .paged()
+    .hot()
+    .run();
+    assert!(o.log.is_empty(), "{:?}", o.log);
+    assert_ne!(o.result(0), 0);
+}
+
+/// A block changes the mapping of the page that its own next instruction lies on.
+#[test]
+fn the_ground_under_the_next_instruction() {
+    let mut o = Rig::protected(|a| {
+        // MOV [ENTRY], EAX; MOV EAX, imm32; RET on both frames, with other numbers
+        for (frame, n) in [(0x21_0000u32, 1u32), (0x22_0000, 0x1_0000)] {
+            asm! { a => mov byte_ptr(frame), 0xa3; mov dword_ptr(frame + 1), ENTRY; }
+            write_routine(a, frame + 5, n)?;
+        }
+        paging_on(a)?;
+        asm! { a =>
+            mov dword_ptr(ENTRY), 0x21_0007;
+            mov ecx, 4 * TIMES;
+            mov ebx, PAGE;
+            label "again";
+            mov eax, 0x21_0007;
+            test cl, 4;
+            jz a.to("chosen");
+            mov eax, 0x22_0007;
+            label "chosen";
+            call ebx;
+            add dword_ptr(RESULT), eax;
+            dec ecx;
+            jnz a.to("again");
+        }
+        Ok(())
+    })
+    .paged()
+    .hot()
+    .run();
+    assert!(o.log.is_empty(), "{:?}", o.log);
+    assert_eq!(o.result(0), (2 * TIMES) << 16 | 2 * TIMES);
+}
