@@ -17,7 +17,7 @@ use mem::{Memory, Trace};
 use std::time::Instant;
 
 /// Runs of a block by the interpreter before it becomes the head of a region.
-const HOT: u32 = 40;
+const HOT: u32 = 2000;
 /// Bytes of the code cache.
 const CODE: usize = 48 << 20;
 

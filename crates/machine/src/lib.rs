@@ -94,7 +94,7 @@ pub enum Exit {
 }
 
 /// Instructions between looks at the host's clock.
-const SLICE: u64 = 20_000;
+const SLICE: u64 = 100_000;
 /// Events that an idle guest may sleep through before the caller gets a look.
 const EVENTS_SLEPT_THROUGH: u32 = 10_000;
 
