@@ -5,7 +5,7 @@
 //!
 //! Compiling everything that an instruction may lead to, to run it once, takes long, so the JIT is
 //! asked some vectors of each
-//! form only: every fiftieth, or as `RINGER_EVERY` says.
+//! form only: every hundredth, or as `RINGER_EVERY` says.
 
 use cpu::{CpuModel, Engine};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -14,7 +14,7 @@ use testkit::vectors::{Bench, directory, forms, out_of_place};
 
 const CPUS: [(&str, CpuModel); 2] = [("286", CpuModel::I286), ("8086", CpuModel::I8086)];
 /// The JIT gets one vector of so many.
-const EVERY: usize = 50;
+const EVERY: usize = 100;
 
 /// An engine, its part of the names of its trials, and its share of the vectors.
 #[derive(Clone)]
