@@ -4,7 +4,7 @@ use crate::block::{Block, decode_block};
 use cpu::{CodeSize, CpuModel, Key};
 use mem::{Memory, PAGE, PAGE_SHIFT, Trace};
 use std::cell::Cell;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Blocks kept at most; one more empties the cache.
 const MOST: usize = 1 << 16;
@@ -30,8 +30,8 @@ fn from(linear: u32, key: Key) -> u64 {
 pub(crate) struct Cache {
     blocks: Vec<Block>,
     free: Vec<u32>,
-    index: HashMap<(u32, Key), u32>,
-    frames: HashMap<u32, Vec<u32>>,
+    index: FxHashMap<(u32, Key), u32>,
+    frames: FxHashMap<u32, Vec<u32>>,
     jumps: Box<[Jump; JUMPS]>,
     serial: u64,
 }
@@ -46,8 +46,8 @@ impl Cache {
         Cache {
             blocks: Vec::new(),
             free: Vec::new(),
-            index: HashMap::new(),
-            frames: HashMap::new(),
+            index: FxHashMap::default(),
+            frames: FxHashMap::default(),
             jumps: Box::new([NO_JUMP; JUMPS]),
             serial: 0,
         }
@@ -113,9 +113,9 @@ impl Cache {
         ids.iter().fold(0, |all, &id| all | self.blocks[id as usize].grains())
     }
 
-    /// Whether a block at an address of the arena has run.
-    pub(crate) fn knows(&self, physical: u32, key: Key) -> bool {
-        self.index.contains_key(&(physical, key))
+    /// How often the block at an address of the arena has run; 0 where there is none.
+    pub(crate) fn runs(&self, physical: u32, key: Key) -> u32 {
+        self.index.get(&(physical, key)).map_or(0, |&id| self.blocks[id as usize].runs.get())
     }
 
     /// Drops the blocks that a write to some grains of a frame has hit.

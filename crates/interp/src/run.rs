@@ -108,9 +108,10 @@ impl Interpreter {
         }
     }
 
-    /// Whether a block of code of this size at an address of the arena has run.
-    pub fn ran(&self, physical: u32, key: Key) -> bool {
-        self.cache.knows(physical, key)
+    /// How often [`Interpreter::step`] has run the block of code of this size at an address of the
+    /// arena.
+    pub fn runs(&self, physical: u32, key: Key) -> u32 {
+        self.cache.runs(physical, key)
     }
 
     /// Drops what was decoded from some 64-byte grains of a frame.

@@ -17,7 +17,7 @@ use mem::{Memory, Trace};
 use std::time::Instant;
 
 /// Runs of a block by the interpreter before it becomes the head of a region.
-const HOT: u32 = 2000;
+const HOT: u32 = 3000;
 /// Bytes of the code cache.
 const CODE: usize = 48 << 20;
 
@@ -117,15 +117,15 @@ struct Ran<'a> {
     interpreter: &'a Interpreter,
     regions: &'a Regions,
     hints: &'a Hints,
-    /// Take everything as hot.
-    eager: bool,
+    /// Runs that make a block worth a place in a region.
+    warm: u32,
     key: Key,
     size: cpu::Key,
 }
 
 impl Profile for Ran<'_> {
     fn ran(&self, physical: u32) -> bool {
-        self.eager || self.interpreter.ran(physical, self.size)
+        self.interpreter.runs(physical, self.size) >= self.warm
     }
     fn compiled(&self, physical: u32) -> bool {
         self.regions.has_door(physical, self.key)
@@ -304,7 +304,7 @@ impl Jit {
             interpreter: &self.interpreter,
             regions: &self.regions,
             hints: &self.hints,
-            eager: self.hot == 0,
+            warm: self.hot / 32,
             key,
             size: cpu.key(),
         };

@@ -18,10 +18,11 @@ pub(crate) fn finish(blocks: Vec<Block>, pages: Vec<Page>, key: Key, model: CpuM
     dirty(&mut blocks);
     let steps = || blocks.iter().flat_map(|b| &b.steps);
     let mentioned = steps().fold(0, |m, s| m | s.effects.reads | s.effects.writes);
+    let written = steps().fold(0, |m, s| m | s.effects.writes);
     let first = steps().map(|s| s.off as i32).min().unwrap_or(0);
     let last = steps().map(|s| s.off as i32 + i32::from(s.insn.len) - 1).max().unwrap_or(0);
     let instructions = steps().count();
-    Plan { key, model, pages, span: (first, last), mentioned, instructions, blocks, grouped: true, id: 0 }
+    Plan { key, model, pages, span: (first, last), mentioned, written, instructions, blocks, grouped: true, id: 0 }
 }
 
 /// Depth-first post-order from the head, then from what only indirect jumps reach.

@@ -102,6 +102,8 @@ pub(crate) struct Plan {
     pub(crate) span: (i32, i32),
     /// Registers read or written.
     pub(crate) mentioned: Mask,
+    /// Registers written.
+    pub(crate) written: Mask,
     pub(crate) instructions: usize,
     /// Accesses that lie near each other are looked up as one.
     pub(crate) grouped: bool,
@@ -111,7 +113,7 @@ pub(crate) struct Plan {
 
 /// What the planner asks about code that ran before.
 pub(crate) trait Profile {
-    /// The block at an address of the arena has run.
+    /// The block at an address of the arena has run often enough to be worth its compilation.
     fn ran(&self, physical: u32) -> bool;
     /// A region can be entered at an address of the arena.
     fn compiled(&self, physical: u32) -> bool;

@@ -457,37 +457,53 @@ fn write_exit(l: &mut Lower<'_, '_>, exit: PendingExit) {
     l.go(exit.block);
     l.start();
     let Snapshot { dirty, flags, left, undone, off, note } = exit.snapshot;
-    for (slot, v) in dirty {
+    // one constant says why, and how many instructions of the block are not done
+    let why = exit.exit as u64 | undone << 8;
+    let (off, why) = (l.b.ins().iconst(I32, i64::from(off)), l.b.ins().iconst(I64, why as i64));
+    let mut arguments = vec![left.into(), off.into(), why.into()];
+    let shared: Vec<u32> = bits(l.plan.written & GENERAL).collect();
+    for &slot in &shared {
+        let v = match dirty.iter().find(|(s, _)| *s == slot) {
+            Some(&(_, v)) => l.as_slot(slot, v),
+            None => l.slot_node(slot),
+        };
+        arguments.push(v.into());
+    }
+    for (slot, v) in dirty.into_iter().filter(|(slot, _)| !shared.contains(slot)) {
         l.put_back(slot, v);
     }
     l.store_flags(flags);
     l.store_note(note);
-    let tail = match l.tail {
-        Some(tail) => tail,
-        None => {
-            let tail = l.b.create_block();
-            l.b.set_cold_block(tail);
-            for t in [I64, I32, I64] {
-                l.b.append_block_param(tail, t);
-            }
-            l.tail = Some(tail);
-            tail
-        }
-    };
-    // one constant says why, and how many instructions of the block are not done
-    let why = exit.exit as u64 | undone << 8;
-    let (off, why) = (l.b.ins().iconst(I32, i64::from(off)), l.b.ins().iconst(I64, why as i64));
-    l.b.ins().jump(tail, &[left.into(), off.into(), why.into()]);
+    let tail = tail(l, shared.len());
+    l.b.ins().jump(tail, &arguments);
 }
 
-/// The end of all exits: what is left of the budget, where the guest is, and why.
+/// General registers in a mask.
+const GENERAL: crate::effects::Mask = 0xff;
+
+/// The block at the end of all exits.
+fn tail(l: &mut Lower<'_, '_>, registers: usize) -> Block {
+    if let Some(tail) = l.tail {
+        return tail;
+    }
+    let tail = l.b.create_block();
+    l.b.set_cold_block(tail);
+    for t in [I64, I32, I64].into_iter().chain(std::iter::repeat_n(I32, registers)) {
+        l.b.append_block_param(tail, t);
+    }
+    l.tail = Some(tail);
+    tail
+}
+
+/// The end of all exits: general registers, what is left of the budget, where the guest is, and why.
 fn write_tail(l: &mut Lower<'_, '_>, tail: Block) {
     l.go(tail);
     l.start();
-    let (left, off, why) = {
-        let p = l.b.block_params(tail);
-        (p[0], p[1], p[2])
-    };
+    let p = l.b.block_params(tail).to_vec();
+    let (left, off, why) = (p[0], p[1], p[2]);
+    for (slot, &v) in bits(l.plan.written & GENERAL).zip(&p[3..]) {
+        l.put_back(slot, Val::Node(v));
+    }
     let undone = l.b.ins().ushr_imm_u(why, 8);
     let left = l.b.ins().iadd(left, undone);
     l.store_context(left, context::LEFT);

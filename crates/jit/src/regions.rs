@@ -6,7 +6,8 @@ use crate::key::Key;
 use crate::plan::Plan;
 use crate::stubs::jump_slot;
 use mem::PAGE_SHIFT;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 
 /// A compiled region.
 pub(crate) struct Region {
@@ -34,8 +35,8 @@ pub(crate) struct Door {
 pub(crate) struct Regions {
     all: Vec<Option<Region>>,
     free: Vec<u32>,
-    doors: HashMap<(u32, Key), Door>,
-    frames: HashMap<u32, Vec<u32>>,
+    doors: FxHashMap<(u32, Key), Door>,
+    frames: FxHashMap<u32, Vec<u32>>,
     pub(crate) jumps: Box<[Jump]>,
     /// Goes up with every new region: what was not found before may be there now.
     installs: u64,
@@ -46,8 +47,8 @@ impl Regions {
         Regions {
             all: Vec::new(),
             free: Vec::new(),
-            doors: HashMap::new(),
-            frames: HashMap::new(),
+            doors: FxHashMap::default(),
+            frames: FxHashMap::default(),
             jumps: vec![Jump::NONE; JUMPS].into(),
             installs: 0,
         }
@@ -115,7 +116,8 @@ impl Regions {
         for (index, &off) in offsets.iter().enumerate() {
             let Some(physical) = address(plan, head, off) else { continue };
             let door = Door { code, index: index as u64, region: id };
-            if self.doors.try_insert_new((physical, plan.key), door) {
+            if let Entry::Vacant(v) = self.doors.entry((physical, plan.key)) {
+                v.insert(door);
                 entries.push((physical, plan.key));
             }
         }
@@ -190,21 +192,4 @@ fn address(plan: &Plan, head: u32, off: u32) -> Option<u32> {
     let block = plan.blocks.iter().find(|b| b.off == off)?;
     let page = plan.pages[*block.pages.first()?];
     Some(page.frame << PAGE_SHIFT | head.wrapping_add(off) % mem::PAGE)
-}
-
-trait InsertNew<K, V> {
-    fn try_insert_new(&mut self, key: K, value: V) -> bool;
-}
-
-impl<K: Eq + std::hash::Hash, V> InsertNew<K, V> for HashMap<K, V> {
-    /// Inserts unless the key is there; whether it did.
-    fn try_insert_new(&mut self, key: K, value: V) -> bool {
-        match self.entry(key) {
-            std::collections::hash_map::Entry::Occupied(_) => false,
-            std::collections::hash_map::Entry::Vacant(v) => {
-                v.insert(value);
-                true
-            }
-        }
-    }
 }
