@@ -2,7 +2,6 @@
 
 use cpu::{CpuModel, Engine, Segment, State, eflags, reg, seg};
 use flate2::read::GzDecoder;
-use interp::Interpreter;
 use mem::Memory;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -156,7 +155,7 @@ impl Board for Bus {
 pub struct Bench {
     model: CpuModel,
     mem: Memory,
-    engine: Interpreter,
+    engine: Box<dyn Engine>,
 }
 
 impl Bench {
@@ -164,19 +163,20 @@ impl Bench {
     ///
     /// # Errors
     /// The host has no memory for it.
-    pub fn new(model: CpuModel) -> Result<Bench, mem::MemoryError> {
+    pub fn new(model: CpuModel, engine: Box<dyn Engine>) -> Result<Bench, mem::MemoryError> {
         let mut mem = Memory::new(RAM)?;
         mem.start_dirty_log();
-        Ok(Bench { model, mem, engine: Interpreter::default() })
+        Ok(Bench { model, mem, engine })
     }
 
-    /// Runs every vector of a file.
+    /// Runs the first vector of a file, and every one that comes `every` after one that is run.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn run_file(&mut self, form: &str, path: &Path) -> std::io::Result<Tally> {
+    pub fn run_file(&mut self, form: &str, path: &Path, every: usize) -> std::io::Result<Tally> {
         let mut tally = Tally::default();
-        for line in BufReader::new(GzDecoder::new(File::open(path)?)).lines() {
+        let lines = BufReader::new(GzDecoder::new(File::open(path)?)).lines();
+        for line in lines.step_by(every) {
             let vector: Vector = serde_json::from_str(&line?)?;
             tally.run += 1;
             if let Err(why) = self.run(form, &vector) {
@@ -230,7 +230,7 @@ impl Bench {
             // an exception is not a retired instruction, but an end as well
             vmm.board.turns.set(if single && !repeats { MOST_TURNS - 1 } else { 0 });
             let until = if single { cpu.retired + 1 } else { MOST };
-            match vmm.run(cpu, &mut self.mem, &mut self.engine, until) {
+            match vmm.run(cpu, &mut self.mem, self.engine.as_mut(), until) {
                 Outcome::Halted => return Ok(()),
                 Outcome::Budget | Outcome::Attention if single && !(repeats && cpu.eip == start) => {
                     return Ok(());

@@ -1,13 +1,13 @@
 //! A rig for ROM tests: a ROM of 128 KiB whose lower half is copied to RAM at 0, handlers that
 //! write down every exception and go on where the test says, and a look at the outcome.
 
+use crate::engines::{self, Made};
 use iced_x86::code_asm::*;
-use interp::Interpreter;
 use isa::CpuModel;
 use machine::{Config, Exit, Image, Machine};
 use std::collections::HashMap;
 use test_roms::asm;
-use test_roms::asm::{Asm, Assembled, assemble, rom};
+use test_roms::asm::{Asm, Assembled, Assembly, assemble, rom};
 
 /// Results: doublewords from here.
 pub(crate) const RESULT: u32 = 0x600;
@@ -82,6 +82,7 @@ pub(crate) struct Rig {
     memory: Vec<(u32, Vec<u8>)>,
     parts: Vec<Part>,
     protected: bool,
+    hot: bool,
 }
 
 /// How it went.
@@ -89,6 +90,8 @@ pub(crate) struct Outcome {
     pub(crate) exit: Exit,
     pub(crate) machine: Machine,
     pub(crate) log: Vec<Record>,
+    /// What the engines that compile did.
+    pub(crate) meters: Vec<cpu::Meter>,
     labels: HashMap<String, u32>,
 }
 
@@ -128,8 +131,14 @@ impl Rig {
     fn new(protected: bool, base: u32, bits: u32, body: impl Fn(&mut Asm) -> Assembled + 'static) -> Rig {
         let tss = segment(TSS, 0x67, 0x89, 0);
         let gdt = [0, 0x9b, 0x93, 0xfb, 0xf3].map(|a| if a == 0 { 0 } else { segment(0, 0xf_ffff, a, 0xc) });
-        let rig =
-            Rig { model: CpuModel::N270, limit: 1_000_000, memory: Vec::new(), parts: Vec::new(), protected };
+        let rig = Rig {
+            model: CpuModel::N270,
+            limit: 1_000_000,
+            memory: Vec::new(),
+            parts: Vec::new(),
+            protected,
+            hot: false,
+        };
         let rig = rig.poke(LOG_END, &LOG.to_le_bytes()).poke(TSS + 4, &STACK.to_le_bytes());
         let rig = rig.poke(TSS + 8, &u32::from(KDATA).to_le_bytes()).poke(TSS + 0x64, &[0, 0, 0x68, 0]);
         let rig = gdt.into_iter().chain([tss]).zip(0..).fold(rig, |rig, (d, n)| rig.descriptor(n * 8, d));
@@ -180,42 +189,64 @@ impl Rig {
         self.dwords(TABLES, &[(TABLES + 0x1000) | 7]).dwords(TABLES + 0x1000, &entries)
     }
 
-    /// Assembles, boots, runs to the end.
+    /// A test of compiled code: every engine that compiles has to have run some.
+    pub(crate) fn hot(mut self) -> Rig {
+        self.hot = true;
+        self
+    }
+
+    /// Assembles, boots, runs to the end on every engine. They have to agree in everything; the
+    /// outcome is the interpreter's.
     pub(crate) fn run(self) -> Outcome {
-        let protected = self.protected;
-        let parts = self.parts;
-        let assembly = assemble(|a| {
-            start(a, protected)?;
+        let (image, labels) = self.image();
+        let mut outcome = self.run_on(&engines::REFERENCE, &image, &labels);
+        for made in &engines::OTHERS {
+            let mut other = self.run_on(made, &image, &labels);
+            engines::compare(made.name, &mut outcome, &mut other);
+            let meter = other.machine.meter().unwrap();
+            assert!(!self.hot || meter.entries > 0, "{}: nothing was compiled: {meter:?}", made.name);
+            outcome.meters.push(meter);
+        }
+        outcome
+    }
+
+    fn image(&self) -> (Vec<u8>, HashMap<String, u32>) {
+        let Assembly { pieces, labels } = assemble(|a| {
+            start(a, self.protected)?;
             handlers(a)?;
             handlers16(a)?;
-            parts.iter().try_for_each(|part| part(a))
+            self.parts.iter().try_for_each(|part| part(a))
         })
         .unwrap();
         let place = |base| if base >= 0xf_0000 { base } else { base + 0xe_0000 };
-        let mut image = rom(&assembly.pieces, 0xe_0000, 0x2_0000, place).unwrap();
+        let mut image = rom(&pieces, 0xe_0000, 0x2_0000, place).unwrap();
         // handlers' table and vector table, then the test's own bytes
         for v in 0..32u32 {
-            let handler = assembly.labels[&format!("vector {v}")];
+            let handler = labels[&format!("vector {v}")];
             let at = (IDT + v * 8) as usize;
             image[at..at + 8].copy_from_slice(&gate(KCODE, handler, 0x8e, 0).to_le_bytes());
-            let handler = assembly.labels[&format!("real vector {v}")];
+            let handler = labels[&format!("real vector {v}")];
             image[v as usize * 4..][..4].copy_from_slice(&handler.to_le_bytes());
         }
-        clear_unused(&mut image, &assembly.pieces);
+        clear_unused(&mut image, &pieces);
         for (at, bytes) in &self.memory {
             image[*at as usize..][..bytes.len()].copy_from_slice(bytes);
         }
+        (image, labels)
+    }
+
+    fn run_on(&self, made: &Made, image: &[u8], labels: &HashMap<String, u32>) -> Outcome {
         let config = Config { memory: 8 << 20, model: self.model, deterministic: true, epoch: 0 };
-        let mut machine = Machine::new(config, Box::new(Interpreter::default())).unwrap();
-        machine.boot(&Image::Rom(image)).unwrap();
-        let limit = self.limit;
+        let mut machine = Machine::new(config, (made.make)()).unwrap();
+        machine.boot(&Image::Rom(image.to_vec())).unwrap();
         let exit = loop {
-            match machine.run(limit) {
+            match machine.run(self.limit) {
                 Exit::Slice => machine.serial_output(0, &mut Vec::new()),
                 exit => break exit,
             }
         };
-        let mut outcome = Outcome { exit, machine, log: Vec::new(), labels: assembly.labels };
+        let mut outcome =
+            Outcome { exit, machine, log: Vec::new(), meters: Vec::new(), labels: labels.clone() };
         let end = outcome.dword(LOG_END);
         for at in (LOG..end).step_by(RECORD as usize).take(64) {
             let mut f = |n: u32| outcome.dword(at + 4 * n);

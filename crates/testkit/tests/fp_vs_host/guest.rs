@@ -1,4 +1,4 @@
-//! The guest: one instruction through the interpreter.
+//! The guest: one instruction through an engine.
 
 use cpu::{CpuModel, Engine, Fault, Flow, Fpu, Insn, Monitor, Segment, State, StopReason, cr0, cr4, rights};
 use interp::Interpreter;
@@ -47,7 +47,7 @@ impl Monitor for Flat {
 pub(crate) struct Guest {
     pub(crate) cpu: State,
     mem: Memory,
-    engine: Interpreter,
+    engine: Box<dyn Engine>,
     len: u32,
 }
 
@@ -61,19 +61,34 @@ fn flat_segment(code: bool) -> Segment {
 
 impl Guest {
     pub(crate) fn new() -> Guest {
+        Guest::on(Box::new(Interpreter::default()))
+    }
+
+    /// One whose instructions are compiled before they run.
+    pub(crate) fn compiling() -> Guest {
+        Guest::on(Box::new(jit::Jit::new(0).expect("the host has a JIT")))
+    }
+
+    /// Whether compiled code has run, if the engine is one that compiles.
+    pub(crate) fn has_compiled(&self) -> Option<bool> {
+        self.engine.meter().map(|m| m.entries > 0)
+    }
+
+    fn on(engine: Box<dyn Engine>) -> Guest {
         let mut cpu = State::new(CpuModel::N270);
         cpu.cr0 = cr0::PE | cr0::NE | cr0::ET;
         cpu.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
         cpu.seg[..6].fill(flat_segment(false));
         cpu.seg[usize::from(cpu::seg::CS)] = flat_segment(true);
         let mem = Memory::new(1 << 20).expect("memory for a guest");
-        Guest { cpu, mem, engine: Interpreter::default(), len: 0 }
+        Guest { cpu, mem, engine, len: 0 }
     }
 
     /// Puts the instruction in place.
     pub(crate) fn load(&mut self, bytes: &[u8]) {
         self.engine.flush();
-        self.mem.load(CODE, &[0x90; 32]);
+        // HLT behind it ends what is compiled with it, so that a budget of one instruction is enough
+        self.mem.load(CODE, &[0xf4; 32]);
         self.mem.load(CODE, bytes);
         self.len = bytes.len() as u32;
     }

@@ -125,14 +125,22 @@ fn prepare(code: Code, f: &mut Frame, rng: &mut Rng) {
     }
 }
 
-/// Runs all forms that `select` chooses; fails with the first difference of each.
+/// Runs all forms that `select` chooses, interpreted and compiled; fails with the first difference
+/// of each.
 fn check_all(name: &str, select: fn(Code) -> bool, allow: Allow) {
+    check_on(&format!("{name}, interpreted"), &mut Guest::new(), select, allow);
+    let mut compiling = Guest::compiling();
+    check_on(&format!("{name}, compiled"), &mut compiling, select, allow);
+    assert_eq!(compiling.has_compiled(), Some(true), "{name}: no compiled code has run");
+}
+
+fn check_on(name: &str, guest: &mut Guest, select: fn(Code) -> bool, allow: Allow) {
     let only = std::env::var("RINGER_FP_ONLY").ok();
     let chosen = |c: &Code| only.as_ref().is_none_or(|o| format!("{c:?}").contains(o.as_str()));
-    let (mut guest, mut failures) = (Guest::new(), Vec::new());
+    let mut failures = Vec::new();
     let (mut count, mut total, mut bad) = (0, 0u64, 0);
     for code in forms().into_iter().filter(|c| select(*c) && chosen(c)) {
-        let v = check(code, &mut guest, allow);
+        let v = check(code, guest, allow);
         assert!(v.cases > 0, "{code:?} has no encoding");
         count += u32::from(v.cases > 0);
         total += u64::from(v.cases);
@@ -142,7 +150,7 @@ fn check_all(name: &str, select: fn(Code) -> bool, allow: Allow) {
         }
     }
     println!("{name}: {count} forms, {total} cases, {bad} forms with differences, seed {}", seed());
-    assert!(failures.is_empty(), "seed {}:\n{}", seed(), failures.join("\n"));
+    assert!(failures.is_empty(), "{name}, seed {}:\n{}", seed(), failures.join("\n"));
 }
 
 fn sem_has(code: Code) -> bool {
