@@ -35,7 +35,6 @@ pub(crate) fn compiles(key: Key, insn: &Insn, effects: &Effects) -> bool {
     let known = !effects.unsupported && (!effects.x87 || crate::fpu::is_native(insn));
     on && known && !many && (!effects.rounds || key.default_mxcsr())
 }
-}
 
 /// The signature of a region: context, state, number of the entry.
 pub(crate) fn region_signature() -> ir::Signature {
