@@ -192,12 +192,8 @@ impl Jit {
         match self.enter(cpu, mem, monitor, key, code, index) {
             Ok(Exit::Lookup) => Ok(()),
             Ok(_) if cpu.leave => Err(StopReason::Leave),
-            Ok(exit) => {
-                if exit == Exit::Redo {
-                    self.redone(cpu, mem);
-                }
-                self.interpret(cpu, mem, monitor, key)
-            }
+            Ok(Exit::Redo) => self.redo(cpu, mem, monitor, key),
+            Ok(_) => self.interpret(cpu, mem, monitor, key),
             Err(reason) => Err(reason),
         }
     }
@@ -346,23 +342,33 @@ impl Jit {
         true
     }
 
-    /// An instruction is to be redone by the interpreter. Where that happens again and again, its
-    /// region is compiled otherwise: first with each access looked up for itself, then with the
-    /// instruction done outside.
-    fn redone(&mut self, cpu: &State, mem: &Memory) {
-        let id = self.context.region;
-        let Some(region) = self.regions.get_mut(id) else { return };
-        if !region.redone.note(cpu.retired) {
-            return;
-        }
+    /// Has the interpreter redo an instruction. Where that happens again and again, and not because
+    /// pages are met for the first time, its region is compiled otherwise: first with each access
+    /// looked up for itself, then with the instruction done outside.
+    fn redo(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+        key: Key,
+    ) -> Result<(), StopReason> {
         let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
-        let entry = mem.lookup_execute(linear);
-        match (region.grouped, entry) {
+        let (id, fills, retired) = (self.context.region, mem.fills, cpu.retired);
+        let done = self.interpret(cpu, mem, monitor, key);
+        if mem.fills != fills || matches!(done, Err(StopReason::Fault(_))) {
+            return done;
+        }
+        let Some(region) = self.regions.get_mut(id) else { return done };
+        if !region.redone.note(retired) {
+            return done;
+        }
+        match (region.grouped, mem.lookup_execute(linear)) {
             (true, _) => self.hints.ungroup(region.head.0, region.head.1),
-            (false, 0) => return,
-            (false, _) => self.hints.do_outside(mem.physical_of(entry, linear)),
+            (false, 0) => return done,
+            (false, entry) => self.hints.do_outside(mem.physical_of(entry, linear)),
         }
         self.regions.kill(id);
+        done
     }
 
     /// Drops what was made from code that has been written.

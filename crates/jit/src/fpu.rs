@@ -109,6 +109,7 @@ impl Lower<'_, '_> {
             return;
         }
         self.x87_in = Some(true);
+        (self.mmx_mode, self.exponents) = (None, 0);
         let live = self.load_context(I32, context::X87_LIVE);
         let (bring, on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(bring);
@@ -174,8 +175,8 @@ impl Lower<'_, '_> {
 
     pub(crate) fn x87_operation(&mut self, op: X87, a: Wide) -> Wide {
         match op.op {
-            X87Op::EnterMmx => self.mmx_mode(0xff),
-            X87Op::LeaveMmx => self.mmx_mode(0),
+            X87Op::EnterMmx => self.enter_mode(0xff),
+            X87Op::LeaveMmx => self.enter_mode(0),
             X87Op::SetControl => self.load_control(a),
             X87Op::MoveIf => {
                 let c = self.half(a, false);
@@ -222,7 +223,12 @@ impl Lower<'_, '_> {
     }
 
     /// MMX instructions make the registers theirs (SDM vol. 1, 9.5.1).
-    fn mmx_mode(&mut self, occupied: i64) {
+    fn enter_mode(&mut self, occupied: i64) {
+        // once a block will do: nothing else in it changes them
+        if self.mmx_mode == Some(occupied) {
+            return;
+        }
+        self.mmx_mode = Some(occupied);
         let status = self.load_own(I16, STATUS);
         let status = self.b.ins().band_imm_s(status, !TOP);
         self.store_own(status, STATUS);

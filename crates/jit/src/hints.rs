@@ -6,7 +6,7 @@ use std::collections::HashSet;
 /// Hints kept at most; one more forgets all.
 const MOST: usize = 1 << 14;
 /// Instructions between two redone ones of a region that count as often.
-const OFTEN: u64 = 1000;
+const OFTEN: u64 = 20_000;
 /// Redone instructions in a row, each soon after the other, after which something is done.
 const PATIENCE: u32 = 64;
 

@@ -128,6 +128,9 @@ pub(crate) struct Lower<'a, 'f> {
     pub(crate) note: Option<crate::fpu::Note>,
     /// Whether the x87 unit is known to be in the host's, or in memory.
     pub(crate) x87_in: Option<bool>,
+    /// What this block has made of the tags (MMX mode), and the MMX registers whose exponents it has set.
+    pub(crate) mmx_mode: Option<i64>,
+    pub(crate) exponents: u8,
     /// Host address of the running x87 instruction's memory operand.
     pub(crate) operand: Option<Value>,
     /// Groups of accesses in this block, those of the running instruction, and how many it has made.
@@ -287,6 +290,7 @@ impl Lower<'_, '_> {
         self.clean.clear();
         self.note = None;
         self.x87_in = None;
+        (self.mmx_mode, self.exponents) = (None, 0);
     }
 
     /// Gives values written in this block to the variables, for the blocks that follow.

@@ -93,6 +93,8 @@ pub(crate) fn build(plan: &Plan, options: &Options, addresses: Addresses, stubs:
         arrays: [None; 2],
         note: None,
         x87_in: None,
+        mmx_mode: None,
+        exponents: 0,
         operand: None,
         groups: Vec::new(),
         group_of: Vec::new(),

@@ -103,9 +103,12 @@ impl Lower<'_, '_> {
 
     /// Writing an MMX register sets the exponent above it to ones (SDM vol. 1, 9.2).
     pub(crate) fn write_mmx(&mut self, r: u8, v: Val) {
-        let ones = self.b.ins().iconst(I16, 0xffff);
-        let at = offset_of!(State, fpu) + crate::mmx_exponent_offset(usize::from(r & 7));
-        self.store_own(ones, at as i32);
+        if self.exponents >> (r & 7) & 1 == 0 {
+            self.exponents |= 1 << (r & 7);
+            let ones = self.b.ins().iconst(I16, 0xffff);
+            let at = offset_of!(State, fpu) + crate::mmx_exponent_offset(usize::from(r & 7));
+            self.store_own(ones, at as i32);
+        }
         self.set_slot(MMX + u32::from(r & 7), v);
     }
 
