@@ -172,6 +172,10 @@ impl Region {
         if !l.plan.key.cs_flat() {
             check_span(l, base);
         }
+        // the way in has looked at the page of the first byte only
+        if l.plan.blocks[n].pages.len() > 1 {
+            check_pages(l, n, Exit::Redo);
+        }
         if l.plan.blocks[n].flags == FlagNeed::Read {
             canonical_flags(l);
         }
@@ -243,17 +247,19 @@ impl Region {
 
     fn branch(&mut self, l: &mut Lower<'_, '_>, n: usize, taken: Target, not: Target) {
         l.publish();
-        let Some(Transfer::If(c, _)) = l.transfer else { return self.go(l, n, not, None) };
+        let Some(Transfer::If(c, to)) = l.transfer else { return self.go(l, n, not, None) };
+        // in 16-bit code the target wraps, which falling through does not
+        let wrapped = (!l.plan.key.code32()).then_some(to);
         match c {
             Val::Const(0) => self.go(l, n, not, None),
-            Val::Const(_) => self.go(l, n, taken, None),
+            Val::Const(_) => self.go(l, n, taken, wrapped),
             c => {
                 let c = l.condition_node(c);
                 let (yes, no) = (l.b.create_block(), l.b.create_block());
                 l.b.ins().brif(c, yes, &[], no, &[]);
-                for (block, target) in [(no, not), (yes, taken)] {
+                for (block, target, ip) in [(no, not, None), (yes, taken, wrapped)] {
                     l.go(block);
-                    self.side(l, |this, l| this.go(l, n, target, None));
+                    self.side(l, |this, l| this.go(l, n, target, ip));
                 }
             }
         }
@@ -315,7 +321,7 @@ impl Region {
         let block = &plan.blocks[n];
         let known = plan.blocks[from].pages.last();
         if block.pages.len() > 1 || block.pages.first() != known {
-            check_pages(l, n);
+            check_pages(l, n, Exit::Lookup);
         }
         l.store_note(l.note);
         if block.edges > 1 || block.entry {
@@ -418,11 +424,11 @@ fn check_budget(l: &mut Lower<'_, '_>, need: u64) {
 }
 
 /// Leaves for the dispatcher where a page of the target is not the one that was compiled.
-fn check_pages(l: &mut Lower<'_, '_>, n: usize) {
+fn check_pages(l: &mut Lower<'_, '_>, n: usize, exit: Exit) {
     let plan = l.plan;
     let block = &plan.blocks[n];
     let off = std::mem::replace(&mut l.off, block.off);
-    let there = l.exit_block(Exit::Lookup);
+    let there = l.exit_block(exit);
     l.off = off;
     let execute = l.load_context(I64, context::EXECUTE);
     let cs = if plan.key.cs_flat() {
