@@ -98,15 +98,13 @@ fn guest(a: &mut Asm) -> Assembled {
     a.db(&[0xea, 0x00, 0x00, 0x00, 0xf0]) // jmp F000:0000
 }
 
-fn engine() -> Box<interp::Interpreter> {
-    Box::default()
-}
+type Make = fn() -> Box<dyn cpu::Engine + Send>;
 
 fn disk() -> Box<MemoryBlock> {
     Box::new(MemoryBlock::new((0..64 * SECTOR).map(|n| ((n * 7) >> 3) as u8).collect()))
 }
 
-fn machine() -> (Machine, HashMap<String, u32>) {
+fn machine(engine: Make) -> (Machine, HashMap<String, u32>) {
     let assembly = assemble(guest).unwrap();
     let bios = rom(&assembly.pieces, 0, 0x1_0000, |at| at).unwrap();
     let config = Config { memory: 1 << 20, model: CpuModel::N270, deterministic: true, epoch: 0 };
@@ -140,7 +138,16 @@ fn moment(machine: &Machine, labels: &HashMap<String, u32>) -> Option<&'static s
 
 #[test]
 fn saved_at_any_moment() {
-    let (mut machine, labels) = machine();
+    saved(|| Box::new(interp::Interpreter::default()));
+}
+
+#[test]
+fn saved_at_any_moment_of_compiled_code() {
+    saved(|| Box::new(jit::Jit::new(3).unwrap()));
+}
+
+fn saved(engine: Make) {
+    let (mut machine, labels) = machine(engine);
     run_to(&mut machine, 2_000);
     let mut met: HashMap<&str, usize> = HashMap::new();
     while machine.cpu().retired < 40_000 {
@@ -166,7 +173,7 @@ fn saved_at_any_moment() {
         assert!(met.get(what).is_some_and(|&n| n > 3), "{what}: {met:?}");
     }
     // and the machine that was saved so often is the one that never was
-    let (mut other, _) = self::machine();
+    let (mut other, _) = self::machine(engine);
     let end = machine.cpu().retired + ON;
     run_to(&mut machine, end);
     run_to(&mut other, end);

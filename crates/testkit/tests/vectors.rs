@@ -4,8 +4,7 @@
 //! `../shared/vectors` next to the workspace. Without them the trial is reported as ignored.
 //!
 //! Compiling everything that an instruction may lead to, to run it once, takes long, so the JIT is
-//! asked some vectors of each
-//! form only: every hundredth, or as `RINGER_EVERY` says.
+//! asked some vectors of each form only: every hundredth, or as `RINGER_EVERY` says.
 
 use cpu::{CpuModel, Engine};
 use libtest_mimic::{Arguments, Failed, Trial};

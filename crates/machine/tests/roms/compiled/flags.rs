@@ -2,6 +2,8 @@
 
 use super::*;
 
+type Lines = fn(&mut Asm) -> Assembled;
+
 /// INC and DEC keep CF from one iteration to the next.
 #[test]
 fn carry_survives_the_loop_count() {
@@ -105,7 +107,7 @@ fn shifts_by_nothing() {
 /// All six flags, seen by PUSHF, LAHF, SETcc and an exception's frame behind each kind of edge.
 #[test]
 fn seen_behind_every_edge() {
-    let edges: [(&str, fn(&mut Asm) -> Assembled); 6] = [
+    let edges: [(&str, Lines); 6] = [
         ("falls through", |a| {
             asm! { a => label "edge"; }
             Ok(())

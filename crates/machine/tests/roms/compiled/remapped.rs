@@ -71,7 +71,7 @@ fn another_frame_under_a_hot_routine() {
         .paged()
         .hot()
         .run();
-        assert_eq!(o.result(0), (2 * TIMES) << 16 | 2 * TIMES, "{by_cr3}");
+        assert_eq!(o.result(0), 2 * TIMES * 0x1_0001, "{by_cr3}");
     }
 }
 
@@ -281,7 +281,7 @@ fn another_frame_under_a_direct_call() {
     .paged()
     .hot()
     .run();
-    assert_eq!(o.result(0), (2 * TIMES) << 16 | 2 * TIMES);
+    assert_eq!(o.result(0), 2 * TIMES * 0x1_0001);
 }
 
 /// Nothing is flushed: whether the change is seen is left open by the manual, but not that it is
@@ -351,5 +351,5 @@ fn the_ground_under_the_next_instruction() {
     .hot()
     .run();
     assert!(o.log.is_empty(), "{:?}", o.log);
-    assert_eq!(o.result(0), (2 * TIMES) << 16 | 2 * TIMES);
+    assert_eq!(o.result(0), 2 * TIMES * 0x1_0001);
 }

@@ -175,17 +175,14 @@ fn written_run_and_written_again() {
 #[test]
 fn by_string_instructions() {
     let mut o = Rig::protected(|a| {
+        const TEMPLATE: u32 = 0x21_0000;
+        write_routine(a, TEMPLATE, 0)?;
         asm! { a =>
             mov edx, TIMES;
             mov ebx, PAGE;
-            jmp a.to("again");
-            label "template";
-        }
-        a.db(&[0xb8, 0, 0, 0, 0, 0xc3])?;
-        asm! { a =>
             label "again";
-            mov byte_ptr(a.at("template") + 1), dl;
-            mov esi, a.at("template");
+            mov byte_ptr(TEMPLATE + 1), dl;
+            mov esi, TEMPLATE;
             mov edi, PAGE;
             mov ecx, 6;
             rep_movsb;
