@@ -5,6 +5,7 @@ use crate::hints::Redone;
 use crate::key::Key;
 use crate::plan::Plan;
 use crate::stubs::jump_slot;
+use cpu::Insn;
 use mem::PAGE_SHIFT;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
@@ -21,6 +22,8 @@ pub(crate) struct Region {
     pub(crate) head: (u32, Key),
     pub(crate) grouped: bool,
     pub(crate) redone: Redone,
+    /// Compiled code knows their addresses.
+    _sensitive: Box<[Insn]>,
 }
 
 /// Where code can be entered.
@@ -110,11 +113,11 @@ impl Regions {
     }
 
     /// Enters a region: its entries are at these offsets from the head.
-    pub(crate) fn install(&mut self, plan: &Plan, head: u32, offsets: &[u32], code: u64) {
+    pub(crate) fn install(&mut self, plan: Plan, head: u32, offsets: &[u32], code: u64) {
         let id = plan.id;
         let mut entries = Vec::new();
         for (index, &off) in offsets.iter().enumerate() {
-            let Some(physical) = address(plan, head, off) else { continue };
+            let Some(physical) = address(&plan, head, off) else { continue };
             let door = Door { code, index: index as u64, region: id };
             if let Entry::Vacant(v) = self.doors.entry((physical, plan.key)) {
                 v.insert(door);
@@ -124,9 +127,18 @@ impl Regions {
         let frames: Vec<(u32, u64)> = plan.pages.iter().map(|p| (p.frame, p.grains)).collect();
         frames.iter().for_each(|(f, _)| self.frames.entry(*f).or_default().push(id));
         self.installs += 1;
-        let head = (address(plan, head, 0).unwrap_or(0), plan.key);
+        let head = (address(&plan, head, 0).unwrap_or(0), plan.key);
         let (slots, redone, grouped) = (Vec::new(), Redone::default(), plan.grouped);
-        self.all[id as usize] = Some(Region { frames, entries, code, slots, head, grouped, redone });
+        self.all[id as usize] = Some(Region {
+            frames,
+            entries,
+            code,
+            slots,
+            head,
+            grouped,
+            redone,
+            _sensitive: plan.sensitive,
+        });
     }
 
     /// The grains of a frame that regions were made from.
