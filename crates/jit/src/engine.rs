@@ -183,6 +183,8 @@ impl Jit {
         let linear = cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip);
         let entry = mem.lookup_execute(linear);
         let door = self.regions.find(linear, key, entry, || mem.physical_of(entry, linear));
+        // where one instruction is asked for, the interpreter is nearer
+        let door = door.filter(|_| cpu.until - cpu.retired > 1 || self.hot == 0);
         let Some((code, index)) = door else {
             if self.hot == 0 && self.compile_at_once(cpu, mem, monitor, key, linear) {
                 return Ok(());
@@ -230,19 +232,20 @@ impl Jit {
             return Ok(());
         }
         let (eip, before) = (cpu.eip, cpu.retired);
-        let stepped = self.interpreter.step(cpu, mem, monitor);
+        let linear = cpu.segment(seg::CS).base.wrapping_add(eip);
+        let entry = mem.lookup_execute(linear);
+        let (runs, stepped) = self.interpreter.step(cpu, mem, monitor);
         self.meter.interpreted += cpu.retired - before;
-        let runs = stepped?;
         // at the threshold, and now and then after it: the region may have been dropped
         let due = runs == self.hot || runs > self.hot && runs.is_multiple_of(64);
         if due && !mem.has_code_writes() {
             let now = std::mem::replace(&mut cpu.eip, eip);
-            if Key::of(cpu) == key {
+            if Key::of(cpu) == key && entry != 0 && mem.lookup_execute(linear) == entry {
                 self.compile(cpu, mem, key);
             }
             cpu.eip = now;
         }
-        Ok(())
+        stepped
     }
 
     fn enter(

@@ -41,6 +41,8 @@ pub(crate) struct Regions {
     doors: FxHashMap<(u32, Key), Door>,
     frames: FxHashMap<u32, Vec<u32>>,
     pub(crate) jumps: Box<[Jump]>,
+    /// Where nothing was found: apart, so that cold code does not push hot code out.
+    cold: Box<[Jump]>,
     /// Goes up with every new region: what was not found before may be there now.
     installs: u64,
 }
@@ -53,6 +55,7 @@ impl Regions {
             doors: FxHashMap::default(),
             frames: FxHashMap::default(),
             jumps: vec![Jump::NONE; JUMPS].into(),
+            cold: vec![Jump::NONE; JUMPS].into(),
             installs: 0,
         }
     }
@@ -75,21 +78,22 @@ impl Regions {
         let slot = jump_slot(linear);
         let tag = u64::from(linear) | u64::from(key.0) << 32;
         let jump = self.jumps[slot];
-        if jump.tag == tag && jump.entry == entry && (jump.code != 0 || jump.index == self.installs) {
-            return (jump.code != 0).then_some((jump.code, jump.index));
+        if jump.tag == tag && jump.entry == entry {
+            return Some((jump.code, jump.index));
         }
-        if entry == 0 {
+        let cold = self.cold[slot];
+        if entry == 0 || cold.tag == tag && cold.entry == entry && cold.index == self.installs {
             return None;
         }
-        let door = self.doors.get(&(physical(), key)).copied();
-        let (code, index) = door.map_or((0, self.installs), |d| (d.code, d.index));
-        self.jumps[slot] = Jump { tag, entry, code, index };
-        if let Some(d) = door
-            && let Some(Some(region)) = self.all.get_mut(d.region as usize)
-        {
+        let Some(door) = self.doors.get(&(physical(), key)).copied() else {
+            self.cold[slot] = Jump { tag, entry, code: 0, index: self.installs };
+            return None;
+        };
+        self.jumps[slot] = Jump { tag, entry, code: door.code, index: door.index };
+        if let Some(Some(region)) = self.all.get_mut(door.region as usize) {
             region.slots.push(slot as u32);
         }
-        door.map(|d| (d.code, d.index))
+        Some((door.code, door.index))
     }
 
     /// A name for a region that is to be compiled.
@@ -190,6 +194,7 @@ impl Regions {
         self.doors.clear();
         self.frames.clear();
         self.jumps.fill(Jump::NONE);
+        self.cold.fill(Jump::NONE);
         self.installs += 1;
     }
 
