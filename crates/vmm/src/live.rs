@@ -198,6 +198,9 @@ impl<B: Board> System for Live<'_, B> {
     fn invalidate_page(&mut self, linear: u32) {
         self.mem.drop_pages(self.mem.current(), linear / PAGE, 1);
     }
+    fn interrupts_opened(&mut self) {
+        self.cpu.leave |= self.cpu.nmi_pending || self.board.interrupt_pending();
+    }
     fn watchpoints_changed(&mut self) {
         self.mem.drop_all();
         self.shadow.activate(self.cpu, self.mem);
