@@ -5,6 +5,7 @@ use crate::cache::{CodeCache, NoExecutableMemory};
 use crate::context::{Context, Exit};
 use crate::hints::Hints;
 use crate::key::Key;
+use crate::mapped::{Mapped, Sink, Source};
 use crate::plan::{Plan, Profile, plan};
 use crate::region::{self, Options};
 use crate::regions::Regions;
@@ -56,6 +57,7 @@ pub struct Jit {
     hints: Hints,
     hot: u32,
     meter: Meter,
+    sink: Option<Sink>,
 }
 
 impl Jit {
@@ -65,8 +67,16 @@ impl Jit {
     /// # Errors
     /// The host has no back end, or gives no executable memory.
     pub fn new(hot: u32) -> Result<Jit, JitError> {
+        Jit::with_cache(hot, CODE)
+    }
+
+    /// As [`Jit::new`], with so many bytes for machine code.
+    ///
+    /// # Errors
+    /// As [`Jit::new`], and where the bytes do not hold the engine's own code.
+    pub fn with_cache(hot: u32, bytes: usize) -> Result<Jit, JitError> {
         let mut backend = Backend::new()?;
-        let mut cache = CodeCache::new(CODE)?;
+        let mut cache = CodeCache::new(bytes)?;
         let mut place = |code: Vec<u8>| {
             cache.place(&code).ok_or_else(|| BackendError::Refused("no room for the first code".to_owned()))
         };
@@ -101,7 +111,15 @@ impl Jit {
             hints: Hints::default(),
             hot,
             meter: Meter::default(),
+            sink: None,
         })
+    }
+
+    /// Tells of the engine's own code now, and of each region when it is compiled.
+    pub fn map_code(&mut self, mut sink: Sink) {
+        let (address, bytes) = self.cache.permanent();
+        sink(Mapped { address, bytes, source: Source::Engine });
+        self.sink = Some(sink);
     }
 
     /// An engine with the usual threshold.
@@ -337,6 +355,10 @@ impl Jit {
                 return true;
             }
         };
+        if let Some(sink) = &mut self.sink {
+            let source = Source::Guest { linear: head, code32: plan.key.code32() };
+            sink(Mapped { address: code, bytes: bytes.len(), source });
+        }
         for p in &plan.pages {
             mem.add_code(p.frame, p.grains);
         }
