@@ -3,8 +3,8 @@
 use crate::block::{Block, decode_block};
 use cpu::{CodeSize, CpuModel, Key};
 use mem::{Memory, PAGE, PAGE_SHIFT, Trace};
-use std::cell::Cell;
 use rustc_hash::FxHashMap;
+use std::cell::Cell;
 
 /// Blocks kept at most; one more empties the cache.
 const MOST: usize = 1 << 16;

@@ -161,13 +161,7 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn shift(
-        &mut self,
-        w: Width,
-        a: Val,
-        n: Val,
-        f: impl FnOnce(&mut Self, Value, Value) -> Value,
-    ) -> Val {
+    fn shift(&mut self, w: Width, a: Val, n: Val, f: impl FnOnce(&mut Self, Value, Value) -> Value) -> Val {
         let a = self.node(w, a);
         let n = match n {
             Val::Const(k) => self.b.ins().iconst(cranelift_codegen::ir::types::I32, k as i64),

@@ -52,7 +52,8 @@ pub(crate) struct Backend {
 
 fn target(level: &str) -> Result<OwnedTargetIsa, BackendError> {
     let mut b = settings::builder();
-    let checked = if cfg!(debug_assertions) || std::env::var_os("RINGER_VERIFY").is_some() { "true" } else { "false" };
+    let checked =
+        if cfg!(debug_assertions) || std::env::var_os("RINGER_VERIFY").is_some() { "true" } else { "false" };
     let wanted = [
         ("opt_level", level),
         ("enable_verifier", checked),

@@ -418,4 +418,3 @@ impl Emit for Reading<'_> {
         step(self)
     }
 }
-

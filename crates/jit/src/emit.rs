@@ -1,7 +1,7 @@
 //! [`Emit`] by Cranelift.
 
-use crate::lower::{Lower, Transfer, Unsupported, Val, bits, guest, ty};
 use crate::flags::{Base, FlagState};
+use crate::lower::{Lower, Transfer, Unsupported, Val, bits, guest, ty};
 use cpu::Width::{B8, B16, B32, B64};
 use cpu::{CpuModel, Fault, Insn, Kind, State, Width, eflags, reg};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -270,7 +270,8 @@ impl Emit for Lower<'_, '_> {
     fn set_direction(&mut self, down: bool) {
         let flags = self.load_own(I32, EFLAGS);
         let df = i64::from(eflags::DF);
-        let flags = if down { self.b.ins().bor_imm_u(flags, df) } else { self.b.ins().band_imm_s(flags, !df) };
+        let flags =
+            if down { self.b.ins().bor_imm_u(flags, df) } else { self.b.ins().band_imm_s(flags, !df) };
         self.store_own(flags, EFLAGS);
     }
 

@@ -127,7 +127,7 @@ impl Jit {
     /// # Errors
     /// As [`Jit::new`].
     pub fn with_defaults() -> Result<Jit, JitError> {
-        Jit::new(std::env::var("RINGER_HOT").ok().and_then(|v| v.parse().ok()).unwrap_or(HOT))
+        Jit::new(HOT)
     }
 }
 
@@ -196,7 +196,12 @@ impl Engine for Jit {
 impl Jit {
     /// Runs compiled code at EIP, or a block of the interpreter.
     #[inline]
-    fn once(&mut self, cpu: &mut State, mem: &mut Memory, monitor: &mut dyn Monitor) -> Result<(), StopReason> {
+    fn once(
+        &mut self,
+        cpu: &mut State,
+        mem: &mut Memory,
+        monitor: &mut dyn Monitor,
+    ) -> Result<(), StopReason> {
         let key = Key::of(cpu);
         let linear = cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip);
         let entry = mem.lookup_execute(linear);
@@ -227,7 +232,10 @@ impl Jit {
         key: Key,
         linear: u32,
     ) -> bool {
-        if cpu.eip > cpu.segment(seg::CS).limit || monitor.fetch(cpu, mem, linear).is_err() || mem.has_traces() {
+        if cpu.eip > cpu.segment(seg::CS).limit
+            || monitor.fetch(cpu, mem, linear).is_err()
+            || mem.has_traces()
+        {
             return false;
         }
         let entry = mem.lookup_execute(linear);
@@ -277,9 +285,8 @@ impl Jit {
     ) -> Result<Exit, StopReason> {
         // SAFETY: only the lifetime changes: the pointer is used by routines that compiled code
         // calls, all before this function returns, while `monitor` is borrowed.
-        let monitor = unsafe {
-            std::mem::transmute::<*mut (dyn Monitor + '_), *mut (dyn Monitor + 'static)>(monitor)
-        };
+        let monitor =
+            unsafe { std::mem::transmute::<*mut (dyn Monitor + '_), *mut (dyn Monitor + 'static)>(monitor) };
         let mut call = Call { mem, monitor, interpreter: &mut self.interpreter, reason: None };
         let context = &mut *self.context;
         // SAFETY: `call.mem` was made from a unique borrow above.
@@ -338,7 +345,7 @@ impl Jit {
 
     fn install(&mut self, mem: &mut Memory, plan: Plan, head: u32) -> bool {
         let (options, addresses, x87) = (self.options, self.addresses, &self.x87);
-        let made = self.backend.compile(region::region_signature(), if std::env::var_os("RINGER_SPEED").is_some() { Effort::Speed } else { Effort::None }, |b| {
+        let made = self.backend.compile(region::region_signature(), Effort::None, |b| {
             region::build(&plan, &options, addresses, x87, b);
         });
         let Ok(bytes) = made else {

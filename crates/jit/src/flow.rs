@@ -10,7 +10,13 @@ use isa::Mnemonic;
 const COVERED: u64 = 96;
 
 /// Puts blocks into reverse post-order and works out the rest.
-pub(crate) fn finish(blocks: Vec<Block>, pages: Vec<Page>, sensitive: Box<[Insn]>, key: Key, model: CpuModel) -> Plan {
+pub(crate) fn finish(
+    blocks: Vec<Block>,
+    pages: Vec<Page>,
+    sensitive: Box<[Insn]>,
+    key: Key,
+    model: CpuModel,
+) -> Plan {
     let mut blocks = reorder(blocks);
     entries(&mut blocks);
     checks(&mut blocks);
@@ -22,7 +28,19 @@ pub(crate) fn finish(blocks: Vec<Block>, pages: Vec<Page>, sensitive: Box<[Insn]
     let first = steps().map(|s| s.off as i32).min().unwrap_or(0);
     let last = steps().map(|s| s.off as i32 + i32::from(s.insn.len) - 1).max().unwrap_or(0);
     let instructions = steps().count();
-    Plan { key, model, pages, sensitive, span: (first, last), mentioned, written, instructions, blocks, grouped: true, id: 0 }
+    Plan {
+        key,
+        model,
+        pages,
+        sensitive,
+        span: (first, last),
+        mentioned,
+        written,
+        instructions,
+        blocks,
+        grouped: true,
+        id: 0,
+    }
 }
 
 /// Depth-first post-order from the head, then from what only indirect jumps reach.
@@ -118,11 +136,8 @@ fn return_site(b: &Block) -> Option<u32> {
 /// the last check gets long. A check covers the longest way to the next one.
 fn checks(blocks: &mut [Block]) {
     let mut cost = vec![0u64; blocks.len()];
-    let after_callout: Vec<usize> = blocks
-        .iter()
-        .filter(|b| matches!(b.end, End::Callout(..)))
-        .flat_map(|b| blocks_of(&b.end))
-        .collect();
+    let after_callout: Vec<usize> =
+        blocks.iter().filter(|b| matches!(b.end, End::Callout(..))).flat_map(|b| blocks_of(&b.end)).collect();
     for n in (0..blocks.len()).rev() {
         // what a callout retires it counts itself
         let callout = matches!(blocks[n].end, End::Callout(..));

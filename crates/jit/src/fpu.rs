@@ -8,9 +8,9 @@ use crate::wide::Wide;
 use crate::x87;
 use cpu::Width::{B32, B64};
 use cpu::{CodeSize, CpuModel, Fpu, Insn, Kind, Segment, State, seg};
+use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
-use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::isa::CallConv;
 use sem::Guard;
 use sem::fp::{X87, X87Op};
@@ -46,7 +46,11 @@ const NUMBERS: usize = MEMORY_FORMS + 8 * 256;
 /// Memory forms by escape and digit, register forms by escape and ModRM.
 fn number(insn: &Insn) -> usize {
     let (escape, modrm) = ((insn.imm >> 8 & 7) as usize, (insn.imm & 0xff) as usize);
-    if insn.kind.contains(&Kind::Mem) { escape << 3 | modrm >> 3 & 7 } else { MEMORY_FORMS + (escape << 8 | modrm) }
+    if insn.kind.contains(&Kind::Mem) {
+        escape << 3 | modrm >> 3 & 7
+    } else {
+        MEMORY_FORMS + (escape << 8 | modrm)
+    }
 }
 
 /// Where a stub finds its operand, from the address that it is called with.

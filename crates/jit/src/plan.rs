@@ -211,13 +211,18 @@ impl<P: Profile> Planner<'_, P> {
         Some(self.pages.len() - 1)
     }
 
+    /// The address in the arena of a linear one in a page.
+    fn physical(&self, page: usize, linear: u32) -> u32 {
+        (self.pages[page].1.frame << PAGE_SHIFT) | (linear % PAGE)
+    }
+
     /// Decodes the instruction at an offset; with the page that it ends in, where that is another.
     fn decode(&mut self, off: u32) -> Option<(Insn, usize, Option<usize>)> {
         let linear = self.head.wrapping_add(off);
         let page = self.page(linear)?;
         let room = (PAGE - linear % PAGE).min(MAX_LENGTH as u32) as usize;
         let mut bytes = [0; MAX_LENGTH];
-        let physical = self.pages[page].1.frame << PAGE_SHIFT | linear % PAGE;
+        let physical = self.physical(page, linear);
         self.mem.read_arena(physical, &mut bytes[..room]);
         let size = if self.key.code32() { CodeSize::Bits32 } else { CodeSize::Bits16 };
         if let Ok(insn) = decode(&bytes[..room], size, self.model) {
@@ -259,9 +264,10 @@ impl<P: Profile> Planner<'_, P> {
             let after = at.wrapping_add(u32::from(insn.len));
             let effects = tracker.read(&insn, self.model, self.key.stack());
             let linear = self.head.wrapping_add(at);
-            let physical = self.pages[page].1.frame << PAGE_SHIFT | linear % PAGE;
+            let physical = self.physical(page, linear);
             let outside = self.profile.outside(physical);
-            let callout = outside || effects.as_ref().is_none_or(|e| e.repeats || !crate::region::compiles(self.key, &insn, e));
+            let callout = outside
+                || effects.as_ref().is_none_or(|e| e.repeats || !crate::region::compiles(self.key, &insn, e));
             if callout && !worth_a_callout(&insn) {
                 break (End::Leave(at), vec![]);
             }

@@ -56,7 +56,13 @@ pub(crate) fn entry_offsets(plan: &Plan) -> Vec<u32> {
 }
 
 /// Writes the function of a region.
-pub(crate) fn build(plan: &Plan, options: &Options, addresses: Addresses, stubs: &Stubs, b: &mut FunctionBuilder<'_>) {
+pub(crate) fn build(
+    plan: &Plan,
+    options: &Options,
+    addresses: Addresses,
+    stubs: &Stubs,
+    b: &mut FunctionBuilder<'_>,
+) {
     let start = b.create_block();
     b.append_block_params_for_function_params(start);
     b.switch_to_block(start);
@@ -65,7 +71,9 @@ pub(crate) fn build(plan: &Plan, options: &Options, addresses: Addresses, stubs:
         (p[0], p[1], p[2])
     };
     let variables = Variables {
-        registers: std::array::from_fn(|n| (plan.mentioned >> n & 1 != 0).then(|| b.declare_var(type_of(n as u32)))),
+        registers: std::array::from_fn(|n| {
+            (plan.mentioned >> n & 1 != 0).then(|| b.declare_var(type_of(n as u32)))
+        }),
         left: b.declare_var(I64),
         base: b.declare_var(I32),
         arrays: [b.declare_var(I64), b.declare_var(I64)],
@@ -205,7 +213,8 @@ impl Region {
             l.b.def_var(l.variables.left, l.left);
         }
         l.transfer = None;
-        let (groups, mut members) = if plan.grouped { group(plan.key, &block.steps[..own]) } else { (vec![], vec![]) };
+        let (groups, mut members) =
+            if plan.grouped { group(plan.key, &block.steps[..own]) } else { (vec![], vec![]) };
         l.groups = groups;
         for (i, step) in block.steps[..own].iter().enumerate() {
             (l.insn, l.off, l.undone, l.leave) = (step.insn, step.off, (own - i) as u64, None);
@@ -396,7 +405,8 @@ fn reload(l: &mut Lower<'_, '_>) {
 /// Leaves where some byte of the region would lie outside the limit of CS, or the instruction
 /// pointer would wrap.
 fn check_span(l: &mut Lower<'_, '_>, base: Value) {
-    let at = offset_of!(State, seg) + size_of::<Segment>() * usize::from(seg::CS) + offset_of!(Segment, limit);
+    let at =
+        offset_of!(State, seg) + size_of::<Segment>() * usize::from(seg::CS) + offset_of!(Segment, limit);
     let limit = l.load_own(I32, at as i32);
     let limit = l.b.ins().uextend(I64, limit);
     let most = if l.plan.key.code32() { i64::from(u32::MAX) } else { 0xffff };
@@ -446,7 +456,8 @@ fn check_pages(l: &mut Lower<'_, '_>, n: usize, exit: Exit) {
     let cs = if plan.key.cs_flat() {
         None
     } else {
-        let at = offset_of!(State, seg) + size_of::<Segment>() * usize::from(seg::CS) + offset_of!(Segment, base);
+        let at =
+            offset_of!(State, seg) + size_of::<Segment>() * usize::from(seg::CS) + offset_of!(Segment, base);
         Some(l.load_own(I32, at as i32))
     };
     let last = block.steps.last().map_or(block.off, |s| s.off.wrapping_add(u32::from(s.insn.len) - 1));

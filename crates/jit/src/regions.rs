@@ -133,16 +133,8 @@ impl Regions {
         self.installs += 1;
         let head = (address(&plan, head, 0).unwrap_or(0), plan.key);
         let (slots, redone, grouped) = (Vec::new(), Redone::default(), plan.grouped);
-        self.all[id as usize] = Some(Region {
-            frames,
-            entries,
-            code,
-            slots,
-            head,
-            grouped,
-            redone,
-            _sensitive: plan.sensitive,
-        });
+        self.all[id as usize] =
+            Some(Region { frames, entries, code, slots, head, grouped, redone, _sensitive: plan.sensitive });
     }
 
     /// The grains of a frame that regions were made from.
@@ -208,5 +200,5 @@ impl Regions {
 fn address(plan: &Plan, head: u32, off: u32) -> Option<u32> {
     let block = plan.blocks.iter().find(|b| b.off == off)?;
     let page = plan.pages[*block.pages.first()?];
-    Some(page.frame << PAGE_SHIFT | head.wrapping_add(off) % mem::PAGE)
+    Some((page.frame << PAGE_SHIFT) | (head.wrapping_add(off) % mem::PAGE))
 }

@@ -112,7 +112,8 @@ pub(crate) fn dispatch(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
         let p = parameters(b);
         let (ctx, state) = (p[0], p[1]);
         let eip = b.ins().load(I32, own(), state, offset_of!(State, eip) as i32);
-        let cs = offset_of!(State, seg) + size_of::<Segment>() * usize::from(seg::CS) + offset_of!(Segment, base);
+        let cs =
+            offset_of!(State, seg) + size_of::<Segment>() * usize::from(seg::CS) + offset_of!(Segment, base);
         let cs = b.ins().load(I32, own(), state, cs as i32);
         let linear = b.ins().iadd(eip, cs);
         let page = b.ins().ushr_imm_u(linear, 12);

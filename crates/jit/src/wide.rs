@@ -39,7 +39,13 @@ impl Lower<'_, '_> {
     pub(crate) fn half(&mut self, a: Wide, high: bool) -> Val {
         match a {
             Wide::Const(k) => Val::Const(if high { (k >> 64) as u64 } else { k as u64 }),
-            Wide::Halves(l, h) => if high { h } else { l },
+            Wide::Halves(l, h) => {
+                if high {
+                    h
+                } else {
+                    l
+                }
+            }
             Wide::Vector(v) if high => {
                 let v = self.cast(I64X2, v);
                 Val::Node(self.b.ins().extractlane(v, 1))

@@ -79,7 +79,11 @@ fn compiled(m: &cpu::Meter, retired: u64) -> Vec<String> {
         row("  left: budget", budget, String::new()),
         row("  left: redone", redo, String::new()),
         row("  left: stopped", stopped, String::new()),
-        row("regions compiled", m.compiled_regions, format!("{} instructions in {seconds:.2} s", m.compiled_instructions)),
+        row(
+            "regions compiled",
+            m.compiled_regions,
+            format!("{} instructions in {seconds:.2} s", m.compiled_instructions),
+        ),
         row("regions in being", m.regions, format!("{} KiB of code", m.code_bytes >> 10)),
         row("regions invalidated", m.invalidations, format!("{} flushes", m.flushes)),
     ]

@@ -89,7 +89,14 @@ pub struct Vmm<B> {
 impl<B: Board> Vmm<B> {
     /// A monitor over a board.
     pub fn new(board: B) -> Vmm<B> {
-        Vmm { board, shadow: ShadowPolicy::default(), stats: Stats::default(), mode: Mode::Real, counted: 0, interrupted_itself: false }
+        Vmm {
+            board,
+            shadow: ShadowPolicy::default(),
+            stats: Stats::default(),
+            mode: Mode::Real,
+            counted: 0,
+            interrupted_itself: false,
+        }
     }
 
     /// What was counted so far.
