@@ -66,6 +66,9 @@ impl CodeCache {
 
     /// Drops all that is not kept. Nothing of it may be running.
     pub(crate) fn clear(&mut self) {
+        if self.used > self.permanent {
+            forget_translations(&self.executable);
+        }
         self.used = self.permanent;
     }
 
@@ -74,6 +77,26 @@ impl CodeCache {
         self.used
     }
 }
+
+/// Where the host's code is translated in turn, what was made of the old code has to go. QEMU before 8.1 takes no
+/// notice of cache maintenance in user mode, and of a write to the other mapping neither; that code stops being
+/// executable it sees.
+#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+fn forget_translations(code: &Mmap) {
+    use rustix::mm::{MprotectFlags, mprotect};
+    let at = code.as_ptr().cast_mut().cast();
+    for flags in [MprotectFlags::READ, MprotectFlags::READ | MprotectFlags::EXEC] {
+        // SAFETY: the range is the whole of a mapping that is readable before, between and after. It is not executed
+        // meanwhile, which would be for compiled code to do: its engine is here.
+        let changed = unsafe { mprotect(at, code.len(), flags) };
+        // memory that is executable stays so on every kernel that made it so
+        debug_assert!(changed.is_ok(), "{changed:?}");
+    }
+}
+
+/// As x86-64 hosts need nothing of it.
+#[cfg(not(all(target_os = "linux", target_arch = "aarch64")))]
+fn forget_translations(_: &Mmap) {}
 
 /// Makes the instruction cache see new code. On x86 it does by itself.
 #[cfg(not(target_arch = "aarch64"))]
@@ -90,5 +113,43 @@ fn synchronise(at: u64, len: usize) {
         std::arch::asm!("dsb ish");
         lines().for_each(|l| std::arch::asm!("ic ivau, {l}", l = in(reg) l));
         std::arch::asm!("dsb ish", "isb");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CodeCache;
+
+    /// A function that returns a number.
+    #[cfg(target_arch = "x86_64")]
+    fn returns(n: u16) -> Vec<u8> {
+        // mov eax, n; ret
+        [&[0xb8][..], &u32::from(n).to_le_bytes(), &[0xc3]].concat()
+    }
+
+    /// A function that returns a number.
+    #[cfg(target_arch = "aarch64")]
+    fn returns(n: u16) -> Vec<u8> {
+        // movz w0, #n; ret
+        [0x5280_0000 | u32::from(n) << 5, 0xd65f_03c0].map(u32::to_le_bytes).concat()
+    }
+
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn call(cache: &mut CodeCache, n: u16) -> u32 {
+        let at = cache.place(&returns(n)).expect("the cache has room");
+        // SAFETY: a complete function of this signature lies at the address, which the cache keeps.
+        unsafe { std::mem::transmute::<usize, extern "C" fn() -> u32>(at as usize)() }
+    }
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn code_in_the_place_of_other_code_is_what_runs() {
+        let mut cache = CodeCache::new(1 << 16).expect("the host has executable memory");
+        assert_eq!(call(&mut cache, 1), 1);
+        cache.keep();
+        for n in 2..100 {
+            assert_eq!(call(&mut cache, n), u32::from(n));
+            cache.clear();
+        }
     }
 }
