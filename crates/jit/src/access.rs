@@ -103,8 +103,8 @@ impl Lower<'_, '_> {
         host
     }
 
-    /// The one way to a host address: page number, entry, test, sum. What is not aligned has a look
-    /// at the page's end first; what has no entry, or may hit code, goes the cold way.
+    /// The one way to a host address: page number, entry, a look at the page's end, test, sum. What has
+    /// no entry, or may hit code, goes the cold way.
     pub(crate) fn shadow_lookup(&mut self, linear: Value, size: u32, write: bool) -> Value {
         let array = self.array(write);
         let page = self.b.ins().ushr_imm_u(linear, i64::from(PAGE_SHIFT));
@@ -112,10 +112,8 @@ impl Lower<'_, '_> {
         let at = self.b.ins().ishl_imm_u(page, 3);
         let at = self.b.ins().iadd(array, at);
         let entry = self.b.ins().load(I64, own(), at, 0);
-        match size {
-            1 => {}
-            2 | 4 | 8 | 10 | 16 => self.stay_in_page(linear, size),
-            _ => self.stay_in_page_at_all(linear, size),
+        if size > 1 {
+            self.stay_in_page(linear, size);
         }
         let wide = self.b.ins().uextend(I64, linear);
         if !write {
@@ -127,26 +125,11 @@ impl Lower<'_, '_> {
         self.b.ins().iadd(entry, wide)
     }
 
-    /// Leaves where a group of accesses reaches into the next page.
-    fn stay_in_page_at_all(&mut self, linear: Value, size: u32) {
+    /// Leaves where the bytes reach into the next page.
+    fn stay_in_page(&mut self, linear: Value, size: u32) {
         let offset = self.b.ins().band_imm_u(linear, i64::from(PAGE - 1));
         let across = self.b.ins().icmp_imm_s(IntCC::UnsignedGreaterThan, offset, i64::from(PAGE - size));
         self.give_up_if(across);
-    }
-
-    /// Leaves where the bytes reach into the next page.
-    fn stay_in_page(&mut self, linear: Value, size: u32) {
-        let unit = i64::from(size.next_power_of_two().min(16));
-        let odd = self.b.ins().band_imm_u(linear, unit - 1);
-        let (look, on) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(look);
-        self.b.ins().brif(odd, look, &[], on, &[]);
-        self.go(look);
-        let offset = self.b.ins().band_imm_u(linear, i64::from(PAGE - 1));
-        let across = self.b.ins().icmp_imm_s(IntCC::UnsignedGreaterThan, offset, i64::from(PAGE - size));
-        let there = self.leave();
-        self.b.ins().brif(across, there, &[], on, &[]);
-        self.go(on);
     }
 
     /// The entry to add for a store; leaves where there is none or the bytes are code.

@@ -98,8 +98,12 @@ fn parameters(b: &mut FunctionBuilder<'_>) -> Vec<Value> {
 
 /// Which entry of the jump cache a linear address has.
 pub(crate) fn jump_slot(linear: u32) -> usize {
-    (linear ^ linear >> 12) as usize % JUMPS
+    (linear.wrapping_mul(SPREAD) >> (32 - JUMPS.trailing_zeros())) as usize
 }
+
+/// Spreads addresses over the jump cache: 2^32 over the golden ratio (Knuth, vol. 3, 6.4). Hot
+/// addresses at like places of a few pages would meet with less.
+const SPREAD: u32 = 0x9e37_79b1;
 
 /// From one region to the next by the jump cache; back to Rust where it has nothing. A guess holds
 /// only while the page at the address is the one that it was made for.
@@ -112,8 +116,8 @@ pub(crate) fn dispatch(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
         let cs = b.ins().load(I32, own(), state, cs as i32);
         let linear = b.ins().iadd(eip, cs);
         let page = b.ins().ushr_imm_u(linear, 12);
-        let slot = b.ins().bxor(linear, page);
-        let slot = b.ins().band_imm_u(slot, JUMPS as i64 - 1);
+        let slot = b.ins().imul_imm_u(linear, i64::from(SPREAD));
+        let slot = b.ins().ushr_imm_u(slot, i64::from(32 - JUMPS.trailing_zeros()));
         let slot = b.ins().uextend(I64, slot);
         let slot = b.ins().ishl_imm_u(slot, i64::from(size_of::<Jump>().trailing_zeros()));
         let jumps = b.ins().load(I64, own(), ctx, context::JUMP_CACHE);

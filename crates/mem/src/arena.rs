@@ -98,6 +98,23 @@ impl Arena {
         }
     }
 
+    /// Fills `len` bytes with a pattern of 8 bytes, the least significant first.
+    pub fn fill(&mut self, at: HostAddress, len: u64, pattern: u64) {
+        let Some(offset) = self.check(at, len) else { return };
+        let bytes = pattern.to_le_bytes();
+        // SAFETY: `check` has shown that the range lies inside the mapping, which `&mut self` owns; whole
+        // words and then single bytes are written within `len`, without need of alignment.
+        unsafe {
+            let start = self.map.as_mut_ptr().add(offset);
+            if bytes.iter().all(|&b| b == bytes[0]) {
+                return std::ptr::write_bytes(start, bytes[0], len as usize);
+            }
+            let words = len as usize / 8;
+            (0..words).for_each(|n| start.add(8 * n).cast::<u64>().write_unaligned(u64::from_le(pattern)));
+            (8 * words..len as usize).for_each(|n| start.add(n).write(bytes[n % 8]));
+        }
+    }
+
     /// Copies within the arena as `memmove` does.
     pub fn copy_within(&mut self, from: HostAddress, to: HostAddress, len: u64) {
         let (Some(from), Some(to)) = (self.check(from, len), self.check(to, len)) else { return };

@@ -38,14 +38,7 @@ impl Memory {
             4 => (value & 0xffff_ffff) * 0x0000_0001_0000_0001,
             _ => value,
         };
-        let bytes = size * count;
-        let arena = self.arena_mut();
-        for n in 0..bytes / 8 {
-            arena.write(HostAddress(to.0 + n * 8), pattern.to_le_bytes());
-        }
-        for n in bytes / 8 * 8..bytes {
-            arena.write(HostAddress(to.0 + n), [pattern.to_le_bytes()[(n % 8) as usize]]);
-        }
+        self.arena_mut().fill(to, size * count, pattern);
     }
 
     /// How many of the `count` elements at `at`, upwards, come before the first that equals
