@@ -1,7 +1,9 @@
 //! Small guests whose cost is known by instruction: what the benchmarks run.
 #![forbid(unsafe_code)]
 
-use cpu::CpuModel;
+pub mod flat;
+
+use cpu::{CpuModel, Engine};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{
     CodeAssembler, al, byte_ptr, dword_ptr, eax, ebp, ebx, ecx, edi, edx, esi, esp, st0, st1, xmm0, xmm1,
@@ -37,12 +39,11 @@ impl Guest {
     ///
     /// # Errors
     /// The host's refusal, in words.
-    pub fn machine(&self) -> Result<Machine, String> {
+    pub fn machine(&self, engine: Box<dyn Engine + Send>) -> Result<Machine, String> {
         let mut a = CodeAssembler::new(32).map_err(|e| e.to_string())?;
         let written = prologue(&mut a).and_then(|()| (self.write)(&mut a)).and_then(|()| a.assemble(CODE));
         let loader = written.map_err(|e| e.to_string())?;
         let config = Config { memory: 4 << 20, model: CpuModel::N270, deterministic: true, epoch: 0 };
-        let engine = Box::new(interp::Interpreter::default());
         let mut machine = Machine::new(config, engine).map_err(|e| e.to_string())?;
         let image = Image::Flat { loader, kernel: vec![0; 16], initrd: None, append: String::new() };
         machine.boot(&image).map_err(|e| e.to_string())?;
@@ -157,12 +158,13 @@ fn into_code(a: &mut CodeAssembler) -> Result<(), IcedError> {
 #[cfg(test)]
 mod tests {
     use super::GUESTS;
+    use interp::Interpreter;
     use machine::Exit;
 
     #[test]
     fn every_guest_loops() {
         for guest in GUESTS {
-            let mut machine = guest.machine().unwrap();
+            let mut machine = guest.machine(Box::new(Interpreter::default())).unwrap();
             assert_eq!(machine.run(100_000), Exit::Limit, "{}", guest.name);
             assert_eq!(machine.cpu().retired, 100_000, "{}", guest.name);
             let faults: u64 = machine.stats().faults.iter().sum();

@@ -52,8 +52,7 @@ pub(crate) struct Backend {
 
 fn target(level: &str) -> Result<OwnedTargetIsa, BackendError> {
     let mut b = settings::builder();
-    let checked =
-        if cfg!(debug_assertions) || std::env::var_os("RINGER_VERIFY").is_some() { "true" } else { "false" };
+    let checked = if cfg!(debug_assertions) { "true" } else { "false" };
     let wanted = [
         ("opt_level", level),
         ("enable_verifier", checked),
@@ -105,15 +104,28 @@ impl Backend {
         effort: Effort,
         build: impl FnOnce(&mut FunctionBuilder<'_>),
     ) -> Result<Vec<u8>, BackendError> {
+        self.write(signature, effort, build);
+        self.translate(effort)
+    }
+
+    /// Has `build` write a function.
+    pub(crate) fn write(&mut self, signature: Signature, effort: Effort, build: impl FnOnce(&mut FunctionBuilder<'_>)) {
         self.context.clear();
         self.context.func = Function::with_name_signature(Default::default(), signature);
-        let target = if effort == Effort::None { &self.quick } else { &self.good };
         let mut b = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
         build(&mut b);
+        let target = if effort == Effort::None { &self.quick } else { &self.good };
         b.finalize(target.frontend_config());
-        if std::env::var_os("RINGER_IR").is_some() {
-            eprintln!("{}", self.context.func.display());
-        }
+    }
+
+    /// What was written, as text.
+    pub(crate) fn text(&self) -> String {
+        self.context.func.display().to_string()
+    }
+
+    /// Compiles what was written.
+    pub(crate) fn translate(&mut self, effort: Effort) -> Result<Vec<u8>, BackendError> {
+        let target = if effort == Effort::None { &self.quick } else { &self.good };
         match self.context.compile(&**target, &mut ControlPlane::default()) {
             Ok(code) if code.buffer.relocs().is_empty() => Ok(code.code_buffer().to_vec()),
             Ok(_) => Err(BackendError::Refused("relocations".to_owned())),

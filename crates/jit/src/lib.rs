@@ -15,6 +15,7 @@ mod convert;
 mod effects;
 mod emit;
 mod engine;
+mod explain;
 mod flags;
 mod flow;
 mod fold;
@@ -38,6 +39,7 @@ mod x87;
 pub use backend::BackendError;
 pub use cache::NoExecutableMemory;
 pub use engine::{Jit, JitError};
+pub use explain::{Explained, explain};
 pub use mapped::{Mapped, Sink, Source};
 
 /// Offset of MMn in [`cpu::Fpu`].

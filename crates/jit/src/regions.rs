@@ -90,7 +90,9 @@ impl Regions {
             return None;
         };
         self.jumps[slot] = Jump { tag, entry, code: door.code, index: door.index };
-        if let Some(Some(region)) = self.all.get_mut(door.region as usize) {
+        if let Some(Some(region)) = self.all.get_mut(door.region as usize)
+            && !region.slots.contains(&(slot as u32))
+        {
             region.slots.push(slot as u32);
         }
         Some((door.code, door.index))

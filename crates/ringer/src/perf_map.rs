@@ -14,7 +14,7 @@ pub(crate) fn path() -> PathBuf {
 /// A new file. One of an earlier process of that number goes; a link of somebody else's is not followed.
 pub(crate) fn create() -> Result<File> {
     match remove_file(path()) {
-        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
         _ => OpenOptions::new().write(true).create_new(true).open(path()),
     }
 }

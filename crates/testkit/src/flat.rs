@@ -1,8 +1,25 @@
 //! A monitor for code without an operating system: linear addresses are physical, and the only
 //! sensitive instruction is HLT.
 
-use cpu::{Activity, Fault, Flow, Insn, Monitor, PageFaultCode, State};
+use cpu::{Activity, CpuModel, Fault, Flow, Insn, Monitor, PageFaultCode, Segment, State, cr0, cr4, rights};
 use mem::{Memory, PageKind, Rights};
+
+/// The newest model in flat 32-bit protected mode at CPL 0, with the FPU and SSE switched on.
+pub fn protected(eip: u32) -> State {
+    let segment = |kind: u16| {
+        let rights = rights::PRESENT | rights::S | rights::WRITABLE | rights::ACCESSED | rights::BIG | kind;
+        let mut s = Segment { limit: u32::MAX, rights, selector: 8, ..Segment::default() };
+        s.refresh();
+        s
+    };
+    let mut cpu = State::new(CpuModel::N270);
+    cpu.cr0 = cr0::PE | cr0::NE | cr0::ET;
+    cpu.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
+    cpu.seg[..6].fill(segment(0));
+    cpu.seg[usize::from(cpu::seg::CS)] = segment(rights::CODE);
+    cpu.eip = eip;
+    cpu
+}
 
 /// Flat memory. Linear addresses that are no memory fault as an absent page does.
 #[derive(Debug, Default)]

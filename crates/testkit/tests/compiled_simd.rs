@@ -9,14 +9,14 @@ mod encode;
 #[allow(dead_code, reason = "shared with another test")]
 mod operands;
 
-use cpu::{CpuModel, Engine, Segment, State, StopReason, cr0, cr4, rights};
+use cpu::{Engine, State, StopReason};
 use encode::{Choice, Encoding, encode};
 use iced_x86::{Code, CpuidFeature as F, Mnemonic as M};
 use interp::Interpreter;
 use jit::Jit;
 use mem::Memory;
 use operands::Rng;
-use testkit::flat::Flat;
+use testkit::flat::{Flat, protected};
 
 const CODE: u32 = 0x1000;
 const DATA: u32 = 0x2000;
@@ -77,21 +77,8 @@ impl<E: Engine> Machine<E> {
     }
 }
 
-fn segment(code: bool) -> Segment {
-    let kind = if code { rights::CODE } else { 0 };
-    let rights = rights::PRESENT | rights::S | rights::WRITABLE | rights::ACCESSED | rights::BIG | kind;
-    let mut s = Segment { limit: u32::MAX, rights, selector: 8, ..Segment::default() };
-    s.refresh();
-    s
-}
-
 fn blank() -> State {
-    let mut cpu = State::new(CpuModel::N270);
-    cpu.cr0 = cr0::PE | cr0::NE | cr0::ET;
-    cpu.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
-    cpu.seg[..6].fill(segment(false));
-    cpu.seg[usize::from(cpu::seg::CS)] = segment(true);
-    cpu.eip = CODE;
+    let mut cpu = protected(CODE);
     cpu.fpu.occupied = 0xff;
     cpu
 }

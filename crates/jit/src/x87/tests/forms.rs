@@ -1,6 +1,7 @@
 //! Forms: which are native, and that each does what the interpreter does.
 
-use super::super::{Stub, load, native, save};
+use super::super::native::Stub;
+use super::super::{load, native, save};
 use super::guest::{Case, DATA, Guest};
 use super::operands::{Report, Rng, seed};
 use super::states;

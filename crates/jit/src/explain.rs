@@ -1,0 +1,84 @@
+//! What becomes of some guest code, step by step, for people who want to read it.
+
+use crate::backend::{Addresses, Backend, BackendError, Effort};
+use crate::key::Key;
+use crate::plan::{Block, Plan, Profile, plan};
+use crate::region::{self, Options};
+use cpu::State;
+use mem::Memory;
+use std::fmt::Write;
+
+/// A region in three forms.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// What the region consists of.
+    pub plan: String,
+    /// Cranelift's intermediate representation.
+    pub ir: String,
+    /// Machine code, for any address.
+    pub code: Vec<u8>,
+}
+
+/// Every block is worth a place, and none is compiled yet.
+struct Everything;
+
+impl Profile for Everything {
+    fn ran(&self, _: u32) -> bool {
+        true
+    }
+    fn compiled(&self, _: u32) -> bool {
+        false
+    }
+    fn outside(&self, _: u32) -> bool {
+        false
+    }
+}
+
+/// Stand-ins for the engine's own code, easy to find again.
+const ADDRESSES: Addresses =
+    Addresses { dispatch: 0xd15_0000, callout: 0xca1_0000, settle: 0x5e7_0000, fine: 0xf14_0000, x87_in: 0x870_0000 };
+
+/// The region at EIP, whose page must be executable in the shadow; `None` where the JIT compiles
+/// nothing there.
+///
+/// # Errors
+/// As [`Jit::new`](crate::Jit::new).
+pub fn explain(cpu: &State, mem: &Memory) -> Result<Option<Explained>, BackendError> {
+    let mut backend = Backend::new()?;
+    let Some(plan) = plan(cpu, mem, Key::of(cpu), &Everything) else { return Ok(None) };
+    let options = Options { host: backend.host_convention() };
+    let x87 = crate::fpu::stubs(|_| Some(ADDRESSES.x87_in)).unwrap_or_default();
+    backend.write(region::region_signature(), Effort::None, |b| {
+        region::build(&plan, &options, ADDRESSES, &x87, b);
+    });
+    let ir = backend.text();
+    let code = backend.translate(Effort::None)?;
+    Ok(Some(Explained { plan: text(&plan), ir, code }))
+}
+
+fn text(plan: &Plan) -> String {
+    let Plan { key, instructions, span, mentioned, written, .. } = plan;
+    let mut out = format!(
+        "{instructions} instructions from {} to {}, {key:?}, registers mentioned {mentioned:#x}, written {written:#x}\n",
+        span.0, span.1
+    );
+    for (n, b) in plan.blocks.iter().enumerate() {
+        // a string takes what is written
+        let _ = writeln!(out, "{}", block(n, b));
+    }
+    out
+}
+
+fn block(n: usize, b: &Block) -> String {
+    let entry = if b.entry { ", can be entered" } else { "" };
+    let check = b.check.map_or(String::new(), |k| format!(", checks the budget for {k}"));
+    let mut out = format!(
+        "block {n} at +{:#x}{entry}{check}, needs flags: {:?}, dirty registers {:#x}",
+        b.off, b.flags, b.dirty
+    );
+    for s in &b.steps {
+        let _ = write!(out, "\n  +{:#x} {:?}: {:?}", s.off, s.insn.code, s.effects.touches);
+    }
+    let _ = write!(out, "\n  end: {:?}", b.end);
+    out
+}
