@@ -60,25 +60,21 @@ impl Engine for Interpreter {
 /// has set [`State::until`] and [`State::leave`], and looks after writes to code.
 impl Interpreter {
     /// Runs the block at EIP, or one instruction where there is none, within the budget; how often
-    /// that block has run.
-    ///
-    /// # Errors
-    /// Why the dispatcher is wanted.
+    /// that block has run, and why the dispatcher is wanted, if it is.
     #[inline]
     pub fn step(
         &mut self,
         cpu: &mut State,
         mem: &mut Memory,
         monitor: &mut dyn Monitor,
-    ) -> Result<u32, StopReason> {
+    ) -> (u32, Result<(), StopReason>) {
         let (linear, key) = (cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip), cpu.key());
         let entry = mem.lookup_execute(linear);
         let runs = self.cache.guess(linear, key, entry).map_or(0, |block| {
             block.runs.set(block.runs.get().saturating_add(1));
             block.runs.get()
         });
-        self.step_block(cpu, mem, monitor)?;
-        Ok(runs)
+        (runs, self.step_block(cpu, mem, monitor))
     }
 
     /// Runs one instruction; of a repeated one as many iterations as the budget has.

@@ -59,6 +59,11 @@ impl CodeCache {
         self.permanent = self.used;
     }
 
+    /// Address and bytes of what is kept.
+    pub(crate) fn permanent(&self) -> (u64, usize) {
+        (self.executable.as_ptr() as u64, self.permanent)
+    }
+
     /// Drops all that is not kept. Nothing of it may be running.
     pub(crate) fn clear(&mut self) {
         if self.used > self.permanent {

@@ -5,13 +5,14 @@ use crate::cache::{CodeCache, NoExecutableMemory};
 use crate::context::{Context, Exit};
 use crate::hints::Hints;
 use crate::key::Key;
+use crate::mapped::{Mapped, Sink, Source};
 use crate::plan::{Plan, Profile, plan};
 use crate::region::{self, Options};
 use crate::regions::Regions;
 use crate::settle::settle;
 use crate::stubs;
 use crate::x87;
-use cpu::{Engine, Meter, Monitor, State, StopReason, seg};
+use cpu::{Engine, Flow, Insn, Meter, Monitor, State, StopReason, seg};
 use interp::Interpreter;
 use mem::{Memory, Trace};
 use std::time::Instant;
@@ -56,6 +57,7 @@ pub struct Jit {
     hints: Hints,
     hot: u32,
     meter: Meter,
+    sink: Option<Sink>,
 }
 
 impl Jit {
@@ -65,8 +67,16 @@ impl Jit {
     /// # Errors
     /// The host has no back end, or gives no executable memory.
     pub fn new(hot: u32) -> Result<Jit, JitError> {
+        Jit::with_cache(hot, CODE)
+    }
+
+    /// As [`Jit::new`], with so many bytes for machine code.
+    ///
+    /// # Errors
+    /// As [`Jit::new`], and where the bytes do not hold the engine's own code.
+    pub fn with_cache(hot: u32, bytes: usize) -> Result<Jit, JitError> {
         let mut backend = Backend::new()?;
-        let mut cache = CodeCache::new(CODE)?;
+        let mut cache = CodeCache::new(bytes)?;
         let mut place = |code: Vec<u8>| {
             cache.place(&code).ok_or_else(|| BackendError::Refused("no room for the first code".to_owned()))
         };
@@ -101,7 +111,15 @@ impl Jit {
             hints: Hints::default(),
             hot,
             meter: Meter::default(),
+            sink: None,
         })
+    }
+
+    /// Tells of the engine's own code now, and of each region when it is compiled.
+    pub fn map_code(&mut self, mut sink: Sink) {
+        let (address, bytes) = self.cache.permanent();
+        sink(Mapped { address, bytes, source: Source::Engine });
+        self.sink = Some(sink);
     }
 
     /// An engine with the usual threshold.
@@ -183,6 +201,8 @@ impl Jit {
         let linear = cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip);
         let entry = mem.lookup_execute(linear);
         let door = self.regions.find(linear, key, entry, || mem.physical_of(entry, linear));
+        // where one instruction is asked for, the interpreter is nearer
+        let door = door.filter(|_| cpu.until - cpu.retired > 1 || self.hot == 0);
         let Some((code, index)) = door else {
             if self.hot == 0 && self.compile_at_once(cpu, mem, monitor, key, linear) {
                 return Ok(());
@@ -230,19 +250,20 @@ impl Jit {
             return Ok(());
         }
         let (eip, before) = (cpu.eip, cpu.retired);
-        let stepped = self.interpreter.step(cpu, mem, monitor);
+        let linear = cpu.segment(seg::CS).base.wrapping_add(eip);
+        let entry = mem.lookup_execute(linear);
+        let (runs, stepped) = self.interpreter.step(cpu, mem, monitor);
         self.meter.interpreted += cpu.retired - before;
-        let runs = stepped?;
         // at the threshold, and now and then after it: the region may have been dropped
         let due = runs == self.hot || runs > self.hot && runs.is_multiple_of(64);
         if due && !mem.has_code_writes() {
             let now = std::mem::replace(&mut cpu.eip, eip);
-            if Key::of(cpu) == key {
+            if Key::of(cpu) == key && entry != 0 && mem.lookup_execute(linear) == entry {
                 self.compile(cpu, mem, key);
             }
             cpu.eip = now;
         }
-        Ok(())
+        stepped
     }
 
     fn enter(
@@ -307,17 +328,18 @@ impl Jit {
         if let Some(mut plan) = plan(cpu, mem, key, &profile) {
             plan.grouped = !self.hints.ungrouped(mem.physical_of(entry, linear), key);
             plan.id = self.regions.reserve();
-            if !self.install(mem, &plan, linear) {
-                self.regions.release(plan.id);
+            let id = plan.id;
+            if !self.install(mem, plan, linear) {
+                self.regions.release(id);
             }
         }
         self.meter.compile_nanos += start.elapsed().as_nanos() as u64;
     }
 
-    fn install(&mut self, mem: &mut Memory, plan: &Plan, head: u32) -> bool {
+    fn install(&mut self, mem: &mut Memory, plan: Plan, head: u32) -> bool {
         let (options, addresses, x87) = (self.options, self.addresses, &self.x87);
-        let made = self.backend.compile(region::region_signature(), Effort::None, |b| {
-            region::build(plan, &options, addresses, x87, b);
+        let made = self.backend.compile(region::region_signature(), if std::env::var_os("RINGER_SPEED").is_some() { Effort::Speed } else { Effort::None }, |b| {
+            region::build(&plan, &options, addresses, x87, b);
         });
         let Ok(bytes) = made else {
             debug_assert!(false, "{made:?}");
@@ -333,12 +355,17 @@ impl Jit {
                 return true;
             }
         };
+        if let Some(sink) = &mut self.sink {
+            let source = Source::Guest { linear: head, code32: plan.key.code32() };
+            sink(Mapped { address: code, bytes: bytes.len(), source });
+        }
         for p in &plan.pages {
             mem.add_code(p.frame, p.grains);
         }
-        self.regions.install(plan, head, &region::entry_offsets(plan), code);
         self.meter.compiled_regions += 1;
         self.meter.compiled_instructions += plan.instructions as u64;
+        let offsets = region::entry_offsets(&plan);
+        self.regions.install(plan, head, &offsets, code);
         true
     }
 
@@ -415,16 +442,23 @@ fn take_x87_out(context: &mut Context, cpu: &mut State) {
     }
 }
 
-/// Does the instruction at EIP, of `len` bytes, outside of compiled code. 0: go on behind it.
-unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64) -> u32 {
+/// What [`callout`] says: go on behind the instruction.
+const ON: u32 = 0;
+/// What [`callout`] says: return to the engine.
+pub(crate) const RETURN: i64 = 1;
+/// What [`callout`] says: go on wherever EIP says.
+const ELSEWHERE: u32 = 2;
+
+/// Does the instruction at EIP, of `len` bytes, outside of compiled code: a sensitive one (`insn` is not
+/// null) in the monitor, any other in the interpreter.
+unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64, insn: *const Insn) -> u32 {
     // SAFETY: as in `settle_flags`; `call` is on `Jit::enter`'s stack, and its pointers come from
     // unique borrows that last until that function returns.
     let (context, cpu) = unsafe { (&mut *context, &mut *cpu) };
     // SAFETY: see above.
     let call = unsafe { &mut *(context.call as *mut Call) };
     // SAFETY: see above.
-    let (mem, monitor, interpreter) =
-        unsafe { (&mut *call.mem, &mut *call.monitor, &mut *call.interpreter) };
+    let (mem, monitor) = unsafe { (&mut *call.mem, &mut *call.monitor) };
     settle(context, cpu);
     take_x87_out(context, cpu);
     let until = cpu.until;
@@ -432,42 +466,50 @@ unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64) -
     let before = cpu.retired;
     if before >= until {
         context.exit = Exit::Budget as u32;
-        return 1;
+        return RETURN as u32;
     }
     let next = cpu.eip.wrapping_add(len as u32);
     let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
     let page = mem.lookup_execute(linear);
-    let done = one(interpreter, cpu, mem, monitor);
+    // SAFETY: null, or an instruction in a region's own table, which lives as long as its code.
+    let done = match unsafe { insn.as_ref() } {
+        Some(insn) => sensitive(cpu, mem, monitor, insn),
+        None => {
+            // SAFETY: see above.
+            let interpreter = unsafe { &mut *call.interpreter };
+            interpreter.single_step(cpu, mem, monitor)
+        }
+    };
     context.called += cpu.retired - before;
     context.left = until as i64 - cpu.retired as i64;
-    let same = cpu.eip == next
-        && !cpu.leave
-        && !mem.has_traces()
-        && Key::of(cpu).0 == (context.key >> 32) as u32
-        && mem.lookup_execute(linear) == page;
     match done {
-        Ok(()) if same => {
+        Ok(()) if !cpu.leave && !mem.has_traces() => {
             refresh(context, mem);
-            0
+            let key = Key::of(cpu);
+            let same = u64::from(key.0) == context.key >> 32 && mem.lookup_execute(linear) == page;
+            context.key = u64::from(key.0) << 32;
+            if same && cpu.eip == next { ON } else { ELSEWHERE }
         }
         Ok(()) => {
             context.exit = Exit::Lookup as u32;
-            1
+            RETURN as u32
         }
         Err(reason) => {
             context.exit = Exit::Stopped as u32;
             call.reason = Some(reason);
-            1
+            RETURN as u32
         }
     }
 }
 
-/// One instruction, or as many iterations of a repeated one as the budget has.
-fn one(
-    interpreter: &mut Interpreter,
+/// Has the monitor interpret a sensitive instruction.
+fn sensitive(
     cpu: &mut State,
     mem: &mut Memory,
     monitor: &mut dyn Monitor,
+    insn: &Insn,
 ) -> Result<(), StopReason> {
-    interpreter.single_step(cpu, mem, monitor)
+    let flow = monitor.sensitive(cpu, mem, insn).map_err(StopReason::Fault)?;
+    cpu.retired += 1;
+    if flow == Flow::Leave || cpu.leave { Err(StopReason::Leave) } else { Ok(()) }
 }

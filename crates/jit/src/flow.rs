@@ -3,14 +3,14 @@
 use crate::effects::{ALL_FLAGS, Mask};
 use crate::key::Key;
 use crate::plan::{Block, End, FlagNeed, Page, Plan, Target, blocks_of};
-use cpu::CpuModel;
+use cpu::{CpuModel, Insn};
 use isa::Mnemonic;
 
 /// Instructions that one check of the budget covers at most, beyond the longest block.
 const COVERED: u64 = 96;
 
 /// Puts blocks into reverse post-order and works out the rest.
-pub(crate) fn finish(blocks: Vec<Block>, pages: Vec<Page>, key: Key, model: CpuModel) -> Plan {
+pub(crate) fn finish(blocks: Vec<Block>, pages: Vec<Page>, sensitive: Box<[Insn]>, key: Key, model: CpuModel) -> Plan {
     let mut blocks = reorder(blocks);
     entries(&mut blocks);
     checks(&mut blocks);
@@ -22,7 +22,7 @@ pub(crate) fn finish(blocks: Vec<Block>, pages: Vec<Page>, key: Key, model: CpuM
     let first = steps().map(|s| s.off as i32).min().unwrap_or(0);
     let last = steps().map(|s| s.off as i32 + i32::from(s.insn.len) - 1).max().unwrap_or(0);
     let instructions = steps().count();
-    Plan { key, model, pages, span: (first, last), mentioned, written, instructions, blocks, grouped: true, id: 0 }
+    Plan { key, model, pages, sensitive, span: (first, last), mentioned, written, instructions, blocks, grouped: true, id: 0 }
 }
 
 /// Depth-first post-order from the head, then from what only indirect jumps reach.
@@ -81,7 +81,7 @@ fn renumber(end: &mut End, place: &[usize]) {
         }
     };
     match end {
-        End::Next(t) | End::Jump(t) | End::Callout(t) => fix(t),
+        End::Next(t) | End::Jump(t) | End::Callout(t, _) => fix(t),
         End::Branch(t, f) => {
             fix(t);
             fix(f);
@@ -110,7 +110,7 @@ fn entries(blocks: &mut [Block]) {
 
 fn return_site(b: &Block) -> Option<u32> {
     let s = b.steps.last()?;
-    let call = s.insn.code.mnemonic() == Mnemonic::Call || matches!(b.end, End::Callout(_));
+    let call = s.insn.code.mnemonic() == Mnemonic::Call || matches!(b.end, End::Callout(..));
     call.then(|| s.off.wrapping_add(u32::from(s.insn.len)))
 }
 
@@ -120,12 +120,12 @@ fn checks(blocks: &mut [Block]) {
     let mut cost = vec![0u64; blocks.len()];
     let after_callout: Vec<usize> = blocks
         .iter()
-        .filter(|b| matches!(b.end, End::Callout(_)))
+        .filter(|b| matches!(b.end, End::Callout(..)))
         .flat_map(|b| blocks_of(&b.end))
         .collect();
     for n in (0..blocks.len()).rev() {
         // what a callout retires it counts itself
-        let callout = matches!(blocks[n].end, End::Callout(_));
+        let callout = matches!(blocks[n].end, End::Callout(..));
         let own = blocks[n].steps.len() as u64 - u64::from(callout);
         let open = blocks_of(&blocks[n].end).into_iter().filter(|&t| t > n && blocks[t].check.is_none());
         let beyond = open.map(|t| cost[t]).max().unwrap_or(0);
@@ -167,7 +167,7 @@ fn flags_of(blocks: &[Block], n: usize, reads: &[u8], exits: &[u8]) -> (u8, u8) 
     if b.check.is_some() {
         seen = ALL_FLAGS;
     }
-    let callout = matches!(b.end, End::Callout(_));
+    let callout = matches!(b.end, End::Callout(..));
     for (n, s) in b.steps.iter().enumerate() {
         read |= s.effects.reads_flags & !set;
         if s.effects.stops || callout && n + 1 == b.steps.len() {
@@ -179,7 +179,7 @@ fn flags_of(blocks: &[Block], n: usize, reads: &[u8], exits: &[u8]) -> (u8, u8) 
         End::Next(t) | End::Jump(t) => matches!(t, Target::Out(_)),
         End::Branch(t, f) => matches!(t, Target::Out(_)) || matches!(f, Target::Out(_)),
         End::Indirect(_) | End::Leave(_) => true,
-        End::Callout(_) => return (read, seen | ALL_FLAGS & !set),
+        End::Callout(..) => return (read, seen | ALL_FLAGS & !set),
     };
     if leaves {
         seen |= ALL_FLAGS & !set;
@@ -201,7 +201,7 @@ fn dirty(blocks: &mut [Block]) {
     while changed {
         changed = false;
         for n in 0..blocks.len() {
-            let callout = matches!(blocks[n].end, End::Callout(_));
+            let callout = matches!(blocks[n].end, End::Callout(..));
             let written: Mask = blocks[n].steps.iter().fold(0, |m, s| m | s.effects.writes);
             let out = if callout { 0 } else { blocks[n].dirty | written };
             for t in blocks_of(&blocks[n].end) {

@@ -23,6 +23,7 @@ mod group;
 mod hints;
 mod key;
 mod lower;
+mod mapped;
 mod plan;
 mod region;
 mod regions;
@@ -37,6 +38,7 @@ mod x87;
 pub use backend::BackendError;
 pub use cache::NoExecutableMemory;
 pub use engine::{Jit, JitError};
+pub use mapped::{Mapped, Sink, Source};
 
 /// Offset of MMn in [`cpu::Fpu`].
 fn mmx_offset(n: usize) -> usize {

@@ -35,8 +35,9 @@ pub(crate) enum End {
     Branch(Target, Target),
     /// An indirect jump, call or return: blocks that it may well lead to.
     Indirect(Vec<usize>),
-    /// The last instruction is done by a routine outside, and then the next.
-    Callout(Target),
+    /// The last instruction is done by a routine outside, and then the next. With a number it is a
+    /// sensitive one, of that place in [`Plan::sensitive`].
+    Callout(Target, Option<usize>),
     /// The instruction at this offset is left to the interpreter.
     Leave(u32),
 }
@@ -98,6 +99,8 @@ pub(crate) struct Plan {
     /// In reverse post-order; the first is the head.
     pub(crate) blocks: Vec<Block>,
     pub(crate) pages: Vec<Page>,
+    /// Its sensitive instructions, at addresses that compiled code may know.
+    pub(crate) sensitive: Box<[Insn]>,
     /// Lowest and highest offset of a byte, from the head.
     pub(crate) span: (i32, i32),
     /// Registers read or written.
@@ -131,6 +134,7 @@ struct Planner<'a, P> {
     pages: Vec<(u32, Page)>,
     blocks: Vec<Block>,
     by_offset: HashMap<u32, usize>,
+    sensitive: Vec<Insn>,
     count: usize,
 }
 
@@ -146,11 +150,15 @@ pub(crate) fn plan(cpu: &State, mem: &Memory, key: Key, profile: &impl Profile) 
         pages: Vec::new(),
         blocks: Vec::new(),
         by_offset: HashMap::new(),
+        sensitive: Vec::new(),
         count: 0,
     };
     p.explore();
     let useful = p.blocks.first().is_some_and(|b| !b.steps.is_empty());
-    useful.then(|| crate::flow::finish(p.blocks, p.pages.into_iter().map(|(_, page)| page).collect(), key, cpu.model))
+    useful.then(|| {
+        let pages = p.pages.into_iter().map(|(_, page)| page).collect();
+        crate::flow::finish(p.blocks, pages, p.sensitive.into(), key, cpu.model)
+    })
 }
 
 impl<P: Profile> Planner<'_, P> {
@@ -260,7 +268,7 @@ impl<P: Profile> Planner<'_, P> {
             let effects = effects.unwrap_or_default();
             steps.push(Step { insn, off: at, effects });
             if callout {
-                break (End::Callout(Target::Out(after)), vec![after]);
+                break (End::Callout(Target::Out(after), self.sensitive(&insn)), vec![after]);
             }
             if let Some(end) = self.branch(&insn, at, after) {
                 break end;
@@ -282,6 +290,13 @@ impl<P: Profile> Planner<'_, P> {
             dirty: 0,
         };
         (block, next)
+    }
+
+    /// The number of a sensitive instruction; `None` for others, which the interpreter does.
+    fn sensitive(&mut self, insn: &Insn) -> Option<usize> {
+        routine(insn.code)?;
+        self.sensitive.push(*insn);
+        Some(self.sensitive.len() - 1)
     }
 
     /// How the instruction ends its block, if it does.
@@ -322,7 +337,7 @@ impl<P: Profile> Planner<'_, P> {
         };
         for b in &mut self.blocks {
             match &mut b.end {
-                End::Next(t) | End::Jump(t) | End::Callout(t) => fix(t),
+                End::Next(t) | End::Jump(t) | End::Callout(t, _) => fix(t),
                 End::Branch(t, f) => {
                     fix(t);
                     fix(f);
@@ -390,7 +405,7 @@ impl<P: Profile> Planner<'_, P> {
 pub(crate) fn blocks_of(end: &End) -> Vec<usize> {
     let block = |t: &Target| if let Target::Block(n) = t { Some(*n) } else { None };
     match end {
-        End::Next(t) | End::Jump(t) | End::Callout(t) => block(t).into_iter().collect(),
+        End::Next(t) | End::Jump(t) | End::Callout(t, _) => block(t).into_iter().collect(),
         End::Branch(t, f) => [t, f].into_iter().filter_map(block).collect(),
         End::Indirect(blocks) => blocks.clone(),
         End::Leave(_) => vec![],

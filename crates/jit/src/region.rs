@@ -198,7 +198,7 @@ impl Region {
         if block.flags == FlagNeed::Read && self.incoming[n].is_none() {
             l.load_flags();
         }
-        let callout = matches!(block.end, End::Callout(_));
+        let callout = matches!(block.end, End::Callout(..));
         let own = block.steps.len() - usize::from(callout);
         if own > 0 {
             l.left = l.b.ins().iadd_imm_s(l.left, -(own as i64));
@@ -236,7 +236,7 @@ impl Region {
             }
             End::Branch(taken, not) => self.branch(l, n, *taken, *not),
             End::Indirect(candidates) => self.indirect(l, n, candidates),
-            End::Callout(next) => self.callout(l, n, *next),
+            End::Callout(next, sensitive) => self.callout(l, n, *next, *sensitive),
             End::Leave(off) => {
                 l.off = *off;
                 let there = l.exit_block(Exit::Redo);
@@ -308,10 +308,7 @@ impl Region {
                     None => l.ip(off),
                 };
                 put_away(l, ip);
-                let dispatch = l.b.ins().iconst(I64, l.addresses.dispatch as i64);
-                let s = l.b.import_signature(region_signature());
-                let (ctx, state) = (l.ctx, l.state);
-                l.b.ins().return_call_indirect(s, dispatch, &[ctx, state, ctx]);
+                dispatch(l);
             }
         }
     }
@@ -337,23 +334,30 @@ impl Region {
     }
 
     /// Has the last instruction done outside, and goes on if all is as it was.
-    fn callout(&mut self, l: &mut Lower<'_, '_>, n: usize, next: Target) {
+    fn callout(&mut self, l: &mut Lower<'_, '_>, n: usize, next: Target, sensitive: Option<usize>) {
         let step = l.plan.blocks[n].steps.last().map_or((0, 0), |s| (s.off, s.insn.len));
         let ip = l.ip(step.0);
         put_away(l, ip);
-        let mut s = signature(l.options.host, 3);
+        let mut s = signature(l.options.host, 4);
         s.returns.push(AbiParam::new(I32));
         let s = l.b.import_signature(s);
         let f = l.b.ins().iconst(I64, l.addresses.callout as i64);
         let len = l.b.ins().iconst(I64, i64::from(step.1));
         let (ctx, state) = (l.ctx, l.state);
-        let call = l.b.ins().call_indirect(s, f, &[ctx, state, len]);
+        let insn = sensitive.map_or(0, |n| &raw const l.plan.sensitive[n] as u64);
+        let insn = l.b.ins().iconst(I64, insn as i64);
+        let call = l.b.ins().call_indirect(s, f, &[ctx, state, len, insn]);
         let stop = l.b.inst_results(call)[0];
         let (out, on) = (l.b.create_block(), l.b.create_block());
-        l.b.set_cold_block(out);
         l.b.ins().brif(stop, out, &[], on, &[]);
         l.go(out);
+        let (back, elsewhere) = (l.b.create_block(), l.b.create_block());
+        let returns = l.b.ins().icmp_imm_s(IntCC::Equal, stop, crate::engine::RETURN);
+        l.b.ins().brif(returns, back, &[], elsewhere, &[]);
+        l.go(back);
         l.b.ins().return_(&[]);
+        l.go(elsewhere);
+        dispatch(l);
         l.go(on);
         let base = l.base;
         l.start();
@@ -363,6 +367,14 @@ impl Region {
         l.flags = FlagState::MEMORY;
         self.go(l, n, next, None);
     }
+}
+
+/// On to wherever EIP says, by the jump cache.
+fn dispatch(l: &mut Lower<'_, '_>) {
+    let dispatch = l.b.ins().iconst(I64, l.addresses.dispatch as i64);
+    let s = l.b.import_signature(region_signature());
+    let (ctx, state) = (l.ctx, l.state);
+    l.b.ins().return_call_indirect(s, dispatch, &[ctx, state, ctx]);
 }
 
 /// Loads all that the region mentions.

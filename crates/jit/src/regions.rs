@@ -5,6 +5,7 @@ use crate::hints::Redone;
 use crate::key::Key;
 use crate::plan::Plan;
 use crate::stubs::jump_slot;
+use cpu::Insn;
 use mem::PAGE_SHIFT;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
@@ -21,6 +22,8 @@ pub(crate) struct Region {
     pub(crate) head: (u32, Key),
     pub(crate) grouped: bool,
     pub(crate) redone: Redone,
+    /// Compiled code knows their addresses.
+    _sensitive: Box<[Insn]>,
 }
 
 /// Where code can be entered.
@@ -38,6 +41,8 @@ pub(crate) struct Regions {
     doors: FxHashMap<(u32, Key), Door>,
     frames: FxHashMap<u32, Vec<u32>>,
     pub(crate) jumps: Box<[Jump]>,
+    /// Where nothing was found: apart, so that cold code does not push hot code out.
+    cold: Box<[Jump]>,
     /// Goes up with every new region: what was not found before may be there now.
     installs: u64,
 }
@@ -50,6 +55,7 @@ impl Regions {
             doors: FxHashMap::default(),
             frames: FxHashMap::default(),
             jumps: vec![Jump::NONE; JUMPS].into(),
+            cold: vec![Jump::NONE; JUMPS].into(),
             installs: 0,
         }
     }
@@ -72,21 +78,22 @@ impl Regions {
         let slot = jump_slot(linear);
         let tag = u64::from(linear) | u64::from(key.0) << 32;
         let jump = self.jumps[slot];
-        if jump.tag == tag && jump.entry == entry && (jump.code != 0 || jump.index == self.installs) {
-            return (jump.code != 0).then_some((jump.code, jump.index));
+        if jump.tag == tag && jump.entry == entry {
+            return Some((jump.code, jump.index));
         }
-        if entry == 0 {
+        let cold = self.cold[slot];
+        if entry == 0 || cold.tag == tag && cold.entry == entry && cold.index == self.installs {
             return None;
         }
-        let door = self.doors.get(&(physical(), key)).copied();
-        let (code, index) = door.map_or((0, self.installs), |d| (d.code, d.index));
-        self.jumps[slot] = Jump { tag, entry, code, index };
-        if let Some(d) = door
-            && let Some(Some(region)) = self.all.get_mut(d.region as usize)
-        {
+        let Some(door) = self.doors.get(&(physical(), key)).copied() else {
+            self.cold[slot] = Jump { tag, entry, code: 0, index: self.installs };
+            return None;
+        };
+        self.jumps[slot] = Jump { tag, entry, code: door.code, index: door.index };
+        if let Some(Some(region)) = self.all.get_mut(door.region as usize) {
             region.slots.push(slot as u32);
         }
-        door.map(|d| (d.code, d.index))
+        Some((door.code, door.index))
     }
 
     /// A name for a region that is to be compiled.
@@ -110,11 +117,11 @@ impl Regions {
     }
 
     /// Enters a region: its entries are at these offsets from the head.
-    pub(crate) fn install(&mut self, plan: &Plan, head: u32, offsets: &[u32], code: u64) {
+    pub(crate) fn install(&mut self, plan: Plan, head: u32, offsets: &[u32], code: u64) {
         let id = plan.id;
         let mut entries = Vec::new();
         for (index, &off) in offsets.iter().enumerate() {
-            let Some(physical) = address(plan, head, off) else { continue };
+            let Some(physical) = address(&plan, head, off) else { continue };
             let door = Door { code, index: index as u64, region: id };
             if let Entry::Vacant(v) = self.doors.entry((physical, plan.key)) {
                 v.insert(door);
@@ -124,9 +131,18 @@ impl Regions {
         let frames: Vec<(u32, u64)> = plan.pages.iter().map(|p| (p.frame, p.grains)).collect();
         frames.iter().for_each(|(f, _)| self.frames.entry(*f).or_default().push(id));
         self.installs += 1;
-        let head = (address(plan, head, 0).unwrap_or(0), plan.key);
+        let head = (address(&plan, head, 0).unwrap_or(0), plan.key);
         let (slots, redone, grouped) = (Vec::new(), Redone::default(), plan.grouped);
-        self.all[id as usize] = Some(Region { frames, entries, code, slots, head, grouped, redone });
+        self.all[id as usize] = Some(Region {
+            frames,
+            entries,
+            code,
+            slots,
+            head,
+            grouped,
+            redone,
+            _sensitive: plan.sensitive,
+        });
     }
 
     /// The grains of a frame that regions were made from.
@@ -178,6 +194,7 @@ impl Regions {
         self.doors.clear();
         self.frames.clear();
         self.jumps.fill(Jump::NONE);
+        self.cold.fill(Jump::NONE);
         self.installs += 1;
     }
 

@@ -152,9 +152,7 @@ fn hit(
     let entry = b.ins().load(I64, own(), at, 0);
     let expected = b.ins().load(I64, own(), jump, offset_of!(Jump, entry) as i32);
     let code = b.ins().load(I64, own(), jump, offset_of!(Jump, code) as i32);
-    let here = b.ins().icmp(IntCC::Equal, entry, expected);
-    let there = b.ins().icmp_imm_s(IntCC::NotEqual, code, 0);
-    let good = b.ins().band(here, there);
+    let good = b.ins().icmp(IntCC::Equal, entry, expected);
     let on = b.create_block();
     b.ins().brif(good, on, &[], miss, &[]);
     b.seal_block(on);

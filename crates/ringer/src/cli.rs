@@ -224,6 +224,9 @@ pub(crate) struct Run {
     /// At the end, print what the efficiency property needs
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text", require_equals = true)]
     pub(crate) stats: Option<StatsFormat>,
+    /// Tell Linux perf which guest code the JIT's code is: writes /tmp/perf-PID.map
+    #[arg(long)]
+    pub(crate) perf_map: bool,
     /// Print each instruction before it runs, on standard error
     #[arg(long)]
     pub(crate) trace: bool,

@@ -123,7 +123,7 @@ impl Control for Controlled<'_> {
 
     fn load(&mut self, from: &Path) -> Result<(), QmpError> {
         let file = File::open(from).map_err(|e| host(from, e))?;
-        let engine = crate::engine::engine(self.run.engine);
+        let engine = crate::engine::another(self.run).map_err(|e| QmpError::generic(format!("{e:#}")))?;
         self.machine.load_in_place(BufReader::new(file), engine).map_err(|e| host(from, e))?;
         self.typist.clear();
         self.machine.set_running(!*self.paused);

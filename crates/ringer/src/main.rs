@@ -9,6 +9,7 @@ mod firmware;
 mod load;
 mod media;
 mod nic;
+mod perf_map;
 mod qmp;
 mod report;
 mod run;

@@ -1,7 +1,7 @@
 //! `ringer run`, and the embedded guest that runs without it.
 
 use crate::cli::{EngineName, Run};
-use crate::engine::engine;
+use crate::engine::best;
 use crate::media::Media;
 use crate::session::Session;
 use crate::{load, report, signals::Signals};
@@ -29,7 +29,7 @@ pub(crate) fn embedded() -> anyhow::Result<ExitCode> {
         deterministic: true,
         epoch: DETERMINISTIC_EPOCH,
     };
-    let mut machine = Machine::new(config, engine(EngineName::Jit))?;
+    let mut machine = Machine::new(config, best())?;
     machine.boot(&Image::Rom(test_roms::DEFAULT_GUEST.to_vec()))?;
     let (started, mut out) = (Instant::now(), stdout());
     let signals = Signals::catch()?;
@@ -66,6 +66,10 @@ pub(crate) fn run(run: &Run) -> anyhow::Result<ExitCode> {
     }
     if run.kernel.is_none() && media.kernel.is_none() && (run.initrd.is_some() || !run.append.is_empty()) {
         eprintln!("ringer: --initrd and --append go with a kernel");
+        return Ok(ExitCode::from(2));
+    }
+    if run.perf_map && run.engine != EngineName::Jit {
+        eprintln!("ringer: --perf-map goes with --engine jit");
         return Ok(ExitCode::from(2));
     }
     Session::new(run, image, &media)?.go()

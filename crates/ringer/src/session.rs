@@ -80,7 +80,7 @@ impl<'a> Session<'a> {
         let machine = match &run.load {
             Some(path) => loaded(path, run, media, &complaints)?,
             None => {
-                let mut machine = Machine::new(config, engine(run.engine))?;
+                let mut machine = Machine::new(config, engine(run)?)?;
                 media.insert(run, machine.board(), &complaints)?;
                 nic::attach(run, image.as_ref(), machine.board());
                 machine
@@ -367,7 +367,7 @@ fn loaded(path: &Path, run: &Run, media: &Media, complaints: &Complaints) -> any
     let context = || format!("the snapshot {}", path.display());
     let file = File::open(path).with_context(context)?;
     let mut inserted = Ok(());
-    let engine = engine(run.engine);
+    let engine = engine(run)?;
     let machine = Machine::load(BufReader::new(file), engine, |board| {
         nic::insist(run, board);
         inserted = media.insert(run, board, complaints);

@@ -79,6 +79,9 @@ pub struct Vmm<B> {
     pub board: B,
     shadow: ShadowPolicy,
     stats: Stats,
+    /// The mode that the CPU was last seen in, and the retired count up to which it is counted.
+    mode: Mode,
+    counted: u64,
     /// The instruction was an INT that was delivered: no single-step trap follows it.
     interrupted_itself: bool,
 }
@@ -86,7 +89,7 @@ pub struct Vmm<B> {
 impl<B: Board> Vmm<B> {
     /// A monitor over a board.
     pub fn new(board: B) -> Vmm<B> {
-        Vmm { board, shadow: ShadowPolicy::default(), stats: Stats::default(), interrupted_itself: false }
+        Vmm { board, shadow: ShadowPolicy::default(), stats: Stats::default(), mode: Mode::Real, counted: 0, interrupted_itself: false }
     }
 
     /// What was counted so far.
@@ -139,7 +142,8 @@ impl<B: Board> Vmm<B> {
         }
         let aligned = cpu.alignment_checked();
         let one = stepping || breakpoints || aligned || cpu.retired < cpu.shadow_until;
-        let (before, at, mode) = (cpu.retired, cpu.eip, Mode::of(cpu));
+        let (before, at) = (cpu.retired, cpu.eip);
+        (self.mode, self.counted) = (Mode::of(cpu), before);
         let limit = if one { cpu.retired + 1 } else { until };
         // RF covers this one instruction; an RF that the instruction itself loads is the next one's
         let resumed = cpu.eflags & eflags::RF != 0;
@@ -152,7 +156,8 @@ impl<B: Board> Vmm<B> {
         if aligned {
             cpu.set_aligned(false);
         }
-        self.count_exit(&reason, mode, cpu.retired - before);
+        self.count_exit(&reason);
+        self.count_mode(cpu);
         if resumed && cpu.retired > before && cpu.eip == at && self.repeats(cpu, mem) {
             cpu.eflags |= eflags::RF;
         }
@@ -163,9 +168,14 @@ impl<B: Board> Vmm<B> {
         }
     }
 
-    fn count_exit(&mut self, reason: &StopReason, mode: Mode, retired: u64) {
+    /// Counts what has retired since the last time to the mode that it ran in.
+    fn count_mode(&mut self, cpu: &State) {
+        self.stats.retired[self.mode as usize] += cpu.retired.saturating_sub(self.counted);
+        (self.mode, self.counted) = (Mode::of(cpu), cpu.retired);
+    }
+
+    fn count_exit(&mut self, reason: &StopReason) {
         self.stats.exits += 1;
-        self.stats.retired[mode as usize] += retired;
         match reason {
             StopReason::Fault(_) => {}
             StopReason::Budget => self.stats.budgets += 1,
@@ -292,6 +302,9 @@ impl<B: Board> Monitor for Vmm<B> {
             cpu.eip = start;
         }
         // INT n, INT3, INTO clear TF, and with it the trap that was to follow (SDM vol. 3B, 17.3.1.4)
+        if Mode::of(cpu) != self.mode {
+            self.count_mode(cpu);
+        }
         let int = matches!(routine, Routine::Int | Routine::Int1 | Routine::Int3 | Routine::Into);
         self.interrupted_itself = int && result.is_ok() && cpu.eflags & eflags::TF == 0;
         result

@@ -194,11 +194,12 @@ impl<B: Board> System for Live<'_, B> {
     }
     fn address_space_changed(&mut self) {
         self.shadow.activate(self.cpu, self.mem);
-        self.cpu.leave = true;
     }
     fn invalidate_page(&mut self, linear: u32) {
         self.mem.drop_pages(self.mem.current(), linear / PAGE, 1);
-        self.cpu.leave = true;
+    }
+    fn interrupts_opened(&mut self) {
+        self.cpu.leave |= self.cpu.nmi_pending || self.board.interrupt_pending();
     }
     fn watchpoints_changed(&mut self) {
         self.mem.drop_all();

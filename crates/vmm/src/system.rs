@@ -173,6 +173,10 @@ pub trait System {
     fn invalidate_page(&mut self, linear: u32);
     /// DR0-3 or DR7 changed.
     fn watchpoints_changed(&mut self);
+    /// IF came on: asks for the dispatcher where an interrupt waits for that.
+    fn interrupts_opened(&mut self) {
+        self.leave();
+    }
     /// Asks the engine to return to the dispatcher after this instruction.
     fn leave(&mut self) {
         self.state_mut().leave = true;

@@ -47,8 +47,11 @@ pub fn merge<S: System>(s: &mut S, image: u32, mask: u32) {
 /// checks of alignment.
 pub fn flow_after<S: System>(s: &mut S, old: u32) -> Flow {
     let new = s.state().eflags;
-    let opened = new & !old & (f::IF | f::VIF | f::AC) != 0;
-    if opened || new & f::TF != 0 {
+    let on = new & !old;
+    if on & f::IF != 0 {
+        s.interrupts_opened();
+    }
+    if on & (f::VIF | f::AC) != 0 || new & f::TF != 0 {
         s.leave();
         return Flow::Leave;
     }

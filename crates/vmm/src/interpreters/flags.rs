@@ -79,7 +79,10 @@ pub fn change_flags<S: System>(s: &mut S, value: u32, mask: u32) {
     let old = cpu.flags_image();
     let new = old & !mask | value & mask & !eflags::RF;
     cpu.set_flags_image(new);
-    if new & !old & (eflags::IF | eflags::TF | eflags::AC) != 0 || new & eflags::TF != old & eflags::TF {
+    if new & !old & eflags::IF != 0 {
+        s.interrupts_opened();
+    }
+    if new & !old & eflags::AC != 0 || new & eflags::TF != old & eflags::TF {
         s.leave();
     }
 }
@@ -116,7 +119,7 @@ pub fn sti<S: System>(s: &mut S) -> Result<Flow, Fault> {
             cpu.shadow = InterruptShadow::Sti;
             cpu.shadow_until = cpu.retired + 2;
         }
-        s.leave();
+        s.interrupts_opened();
     }
     Ok(Flow::Continue)
 }
