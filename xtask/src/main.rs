@@ -7,6 +7,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
   guests   fetch and prepare the guests that tests boot, by apt-get (RINGER_GUESTS: where to)
   test     formatting, lints and all tests, with a closing line of how many passed, failed and were skipped
+  arm      the tests that need no x86 host, built for aarch64 and run by QEMU's user mode emulation
   deny     licences and sources of the dependencies, by cargo-deny
   lockstep a guest on two engines, compared as it goes; `cargo xtask lockstep --help` says more";
 
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["guests"] => xtask::guests::prepare().map(|()| true),
         ["test"] => xtask::test::all(),
+        ["arm"] => xtask::arm::all(),
         ["deny"] => xtask::test::deny(),
         ["lockstep", ..] => return lockstep(&words[1..]),
         _ => {

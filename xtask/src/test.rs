@@ -9,18 +9,18 @@ use std::time::Instant;
 
 /// What a run of tests counted.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-struct Tally {
-    passed: u32,
-    failed: u32,
-    skipped: u32,
+pub(crate) struct Tally {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    pub(crate) skipped: u32,
 }
 
 impl Tally {
-    fn step(ok: bool) -> Tally {
+    pub(crate) fn step(ok: bool) -> Tally {
         Tally { passed: ok.into(), failed: (!ok).into(), skipped: 0 }
     }
 
-    fn add(&mut self, other: Tally) {
+    pub(crate) fn add(&mut self, other: Tally) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
@@ -56,9 +56,14 @@ pub fn all() -> anyhow::Result<bool> {
         println!("SKIPPED: guests that are not prepared yet: {error:#}");
     }
     sum.add(tests()?);
+    Ok(closing(started, sum))
+}
+
+/// The closing lines; whether nothing failed.
+pub(crate) fn closing(started: Instant, sum: Tally) -> bool {
     println!("took {:.0} s", started.elapsed().as_secs_f64());
     println!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
-    Ok(sum.failed == 0)
+    sum.failed == 0
 }
 
 /// The dependencies' licences, sources and duplicates.
@@ -69,14 +74,14 @@ pub fn deny() -> anyhow::Result<bool> {
     step("dependencies", &["deny", "check", "bans", "licenses", "sources"])
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     command.args(arguments).current_dir(root()).stdin(Stdio::null());
     command
 }
 
 /// The workspace.
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
 }
@@ -90,9 +95,7 @@ fn step(name: &str, arguments: &[&str]) -> anyhow::Result<bool> {
 /// All tests, by nextest where there is one.
 fn tests() -> anyhow::Result<Tally> {
     println!("== tests");
-    let quiet =
-        |c: &mut Command| c.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
-    let mut command = if quiet(&mut cargo(&["nextest", "--version"])) {
+    let command = if has_nextest() {
         cargo(&[
             "nextest",
             "run",
@@ -106,6 +109,25 @@ fn tests() -> anyhow::Result<Tally> {
     } else {
         cargo(&["test", "--workspace", "--profile", "checked", "--no-fail-fast"])
     };
+    count(command)
+}
+
+/// Whether the program runs, and is content.
+pub(crate) fn quietly(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
+}
+
+pub(crate) fn has_nextest() -> bool {
+    quietly(&mut cargo(&["nextest", "--version"]))
+}
+
+/// Runs tests, shows what they print, and counts them.
+pub(crate) fn count(mut command: Command) -> anyhow::Result<Tally> {
     let (mut reader, writer) = std::io::pipe().context("no pipe")?;
     command.stdout(writer.try_clone().context("no pipe")?).stderr(writer);
     let mut child = command.spawn().context("cargo cannot be run")?;

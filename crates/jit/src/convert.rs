@@ -4,7 +4,7 @@ use crate::clean::{Elements, Zeros};
 use crate::lower::{Lower, Unsupported, Val};
 use crate::wide::{Wide, bits_only};
 use cpu::Width::B32;
-use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use sem::fp::{Lanes, SseOp};
@@ -16,7 +16,7 @@ pub(crate) fn host_converts(truncate: bool) -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     {
         let _ = truncate;
-        false
+        true
     }
 }
 
@@ -107,12 +107,33 @@ impl Lower<'_, '_> {
         if !truncate {
             v = self.b.ins().nearest(v);
         }
+        if !cfg!(target_arch = "x86_64") {
+            return self.saturated_integers(double, v);
+        }
         if !double {
             return self.b.ins().x86_cvtt2dq(I32X4, v);
         }
         let v = self.b.ins().x86_cvtt2dq(I64X2, v);
         let zero = self.mask(I64X2, 0);
         self.b.ins().snarrow(v, zero)
+    }
+
+    /// As [`Lower::integers`] on hosts that give the nearest integer, and 0 for what is no number. The largest is
+    /// taken for one that was too large: at worst the interpreter finds that it was not.
+    fn saturated_integers(&mut self, double: bool, v: Value) -> Value {
+        let no_number = self.b.ins().fcmp(FloatCC::NotEqual, v, v);
+        let (n, no_number) = if double {
+            let zero = self.mask(I64X2, 0);
+            let n = self.b.ins().fcvt_to_sint_sat(I64X2, v);
+            (self.b.ins().snarrow(n, zero), self.b.ins().snarrow(no_number, zero))
+        } else {
+            (self.b.ins().fcvt_to_sint_sat(I32X4, v), no_number)
+        };
+        let largest = self.mask(I32X4, u128::MAX / 0xffff_ffff * 0x7fff_ffff);
+        let none = self.mask(I32X4, u128::MAX / 0xffff_ffff * NO_INTEGER as u128);
+        let too_large = self.b.ins().icmp(IntCC::Equal, n, largest);
+        let bad = self.b.ins().bor(too_large, no_number);
+        self.b.ins().bitselect(bad, none, n)
     }
 
     fn int(&mut self, double: bool, truncate: bool, b: Wide) -> Wide {

@@ -25,8 +25,9 @@ pub(crate) fn packed_supported(op: PackedOp) -> bool {
     match op {
         // tables that no host has
         P::Reciprocal | P::ReciprocalLow | P::ReciprocalRoot | P::ReciprocalRootLow => false,
-        P::MulRoundedW | P::MulAddB => cfg!(target_arch = "x86_64") && host_shuffles(),
-        P::ShuffleB
+        P::MulRoundedW
+        | P::MulAddB
+        | P::ShuffleB
         | P::ShlBytes
         | P::ShrBytes
         | P::AlignRight
@@ -216,19 +217,13 @@ impl Lower<'_, '_> {
         let v = match op {
             P::MulHighSignedW => self.high_products(true, a, b),
             P::MulHighUnsignedW => self.high_products(false, a, b),
-            P::MulRoundedW => {
-                let (x, y) = self.pair_of(I16X8, a, b);
-                self.b.ins().x86_pmulhrsw(x, y)
-            }
+            P::MulRoundedW => self.rounded_products(a, b),
             P::MulUnsignedD => self.products_of_doubles(a, b),
             P::MulAddW => {
                 let (low, high) = self.whole_products(true, a, b);
                 self.b.ins().iadd_pairwise(low, high)
             }
-            P::MulAddB => {
-                let (x, y) = self.pair_of(I8X16, a, b);
-                self.b.ins().x86_pmaddubsw(y, x)
-            }
+            P::MulAddB => self.sums_of_mixed_products(a, b),
             P::SumDifferencesB => self.sum_differences(a, b),
             P::PairAddSignedW => {
                 let (even, odd) = self.neighbours(I16X8, a, b);
@@ -277,6 +272,39 @@ impl Lower<'_, '_> {
         let n = self.b.ins().iconst(I64, 16);
         let (low, high) = (self.b.ins().sshr(low, n), self.b.ins().sshr(high, n));
         self.b.ins().snarrow(low, high)
+    }
+
+    /// PMULHRSW: bits 15 to 30 of products, rounded. They wrap where the host's own would saturate.
+    fn rounded_products(&mut self, a: Wide, b: Wide) -> Value {
+        if cfg!(target_arch = "x86_64") {
+            let (x, y) = self.pair_of(I16X8, a, b);
+            return self.b.ins().x86_pmulhrsw(x, y);
+        }
+        let (low, high) = self.whole_products(true, a, b);
+        let half = self.mask(I32X4, u128::MAX / 0xffff_ffff * 0x4000);
+        let n = self.b.ins().iconst(I64, 15);
+        let [low, high] = [low, high].map(|v| {
+            let v = self.b.ins().iadd(v, half);
+            let v = self.b.ins().sshr(v, n);
+            self.wide_of(v)
+        });
+        self.neighbours(I16X8, low, high).0
+    }
+
+    /// PMADDUBSW: products of unsigned and signed bytes, and saturated sums of neighbours.
+    fn sums_of_mixed_products(&mut self, a: Wide, b: Wide) -> Value {
+        let (x, y) = self.pair_of(I8X16, a, b);
+        if cfg!(target_arch = "x86_64") {
+            return self.b.ins().x86_pmaddubsw(y, x);
+        }
+        let low = (self.b.ins().uwiden_low(x), self.b.ins().swiden_low(y));
+        let high = (self.b.ins().uwiden_high(x), self.b.ins().swiden_high(y));
+        let [low, high] = [low, high].map(|(x, y)| {
+            let v = self.b.ins().imul(x, y);
+            self.wide_of(v)
+        });
+        let (even, odd) = self.neighbours(I16X8, low, high);
+        self.b.ins().sadd_sat(even, odd)
     }
 
     fn products_of_doubles(&mut self, a: Wide, b: Wide) -> Value {
