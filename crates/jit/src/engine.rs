@@ -1,6 +1,6 @@
 //! The engine: interprets what is cold, enters what is compiled, compiles what gets hot.
 
-use crate::backend::{Addresses, Backend, BackendError, Effort};
+use crate::backend::{Addresses, Backend, BackendError};
 use crate::cache::{CodeCache, NoExecutableMemory};
 use crate::context::{Context, Exit};
 use crate::hints::Hints;
@@ -11,6 +11,7 @@ use crate::region::{self, Options};
 use crate::regions::Regions;
 use crate::settle::settle;
 use crate::stubs;
+use crate::worker::{Compiler, Job, Made, Worker};
 use crate::x87;
 use cpu::{Engine, Flow, Insn, Meter, Monitor, State, StopReason, seg};
 use interp::Interpreter;
@@ -43,17 +44,22 @@ struct Call {
 
 type Enter = unsafe extern "C" fn(*mut Context, *mut State, u64, u64);
 
+/// Who compiles.
+enum Compilers {
+    /// The engine itself, while the guest waits.
+    Here(Box<Compiler>),
+    /// A thread, while the guest goes on in the interpreter.
+    Beside(Worker),
+}
+
 /// The JIT engine.
 pub struct Jit {
     interpreter: Interpreter,
     regions: Regions,
     cache: CodeCache,
-    backend: Backend,
+    compilers: Compilers,
     context: Box<Context>,
     enter: Enter,
-    addresses: Addresses,
-    x87: crate::fpu::Stubs,
-    options: Options,
     hints: Hints,
     hot: u32,
     meter: Meter,
@@ -102,12 +108,9 @@ impl Jit {
             interpreter: Interpreter::default(),
             regions: Regions::new(),
             cache,
-            backend,
+            compilers: Compilers::Here(Box::new(Compiler { backend, options, addresses, x87 })),
             context: Box::new(Context::new()),
             enter,
-            addresses,
-            x87,
-            options,
             hints: Hints::default(),
             hot,
             meter: Meter::default(),
@@ -122,12 +125,28 @@ impl Jit {
         self.sink = Some(sink);
     }
 
-    /// An engine with the usual threshold.
+    /// An engine with the usual threshold, which compiles beside the guest where the host has a core to
+    /// spare. When code becomes compiled changes nothing that the guest sees.
     ///
     /// # Errors
     /// As [`Jit::new`].
     pub fn with_defaults() -> Result<Jit, JitError> {
-        Jit::new(HOT)
+        Ok(Jit::new(HOT)?.beside())
+    }
+
+    /// Has a thread compile, if there are cores for it and the host gives one.
+    pub fn beside(mut self) -> Jit {
+        let spare = std::thread::available_parallelism().is_ok_and(|n| n.get() > 1);
+        if spare && matches!(self.compilers, Compilers::Here(_)) {
+            self.compilers = match self.compilers {
+                Compilers::Here(compiler) => match Worker::start(compiler) {
+                    Ok(worker) => Compilers::Beside(worker),
+                    Err(compiler) => Compilers::Here(compiler),
+                },
+                beside => beside,
+            };
+        }
+        self
     }
 }
 
@@ -146,7 +165,7 @@ impl Profile for Ran<'_> {
         self.interpreter.runs(physical, self.size) >= self.warm
     }
     fn compiled(&self, physical: u32) -> bool {
-        self.regions.has_door(physical, self.key)
+        self.regions.expects_door(physical, self.key)
     }
     fn outside(&self, physical: u32) -> bool {
         self.hints.outside(physical)
@@ -257,6 +276,7 @@ impl Jit {
         if cpu.retired >= cpu.until || mem.has_code_writes() {
             return Ok(());
         }
+        self.collect();
         let (eip, before) = (cpu.eip, cpu.retired);
         let linear = cpu.segment(seg::CS).base.wrapping_add(eip);
         let entry = mem.lookup_execute(linear);
@@ -321,7 +341,7 @@ impl Jit {
         let start = Instant::now();
         let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
         let entry = mem.lookup_execute(linear);
-        if entry == 0 || self.regions.has_door(mem.physical_of(entry, linear), key) {
+        if entry == 0 || self.regions.expects_door(mem.physical_of(entry, linear), key) {
             return;
         }
         let profile = Ran {
@@ -334,46 +354,62 @@ impl Jit {
         };
         if let Some(mut plan) = plan(cpu, mem, key, &profile) {
             plan.grouped = !self.hints.ungrouped(mem.physical_of(entry, linear), key);
-            plan.id = self.regions.reserve();
-            let id = plan.id;
-            if !self.install(mem, plan, linear) {
-                self.regions.release(id);
-            }
+            self.order(mem, plan, linear);
         }
         self.meter.compile_nanos += start.elapsed().as_nanos() as u64;
     }
 
-    fn install(&mut self, mem: &mut Memory, plan: Plan, head: u32) -> bool {
-        let (options, addresses, x87) = (self.options, self.addresses, &self.x87);
-        let made = self.backend.compile(region::region_signature(), Effort::None, |b| {
-            region::build(&plan, &options, addresses, x87, b);
-        });
-        let Ok(bytes) = made else {
-            debug_assert!(false, "{made:?}");
-            return false;
+    /// Has a plan compiled: by the worker, or at once where there is none.
+    fn order(&mut self, mem: &mut Memory, mut plan: Plan, head: u32) {
+        plan.id = self.regions.reserve();
+        let serial = self.regions.announce(&plan, head, &region::entry_offsets(&plan));
+        // seen from now on, so that what is written meanwhile is known
+        for p in &plan.pages {
+            mem.add_code(p.frame, p.grains);
+        }
+        let job = Job { plan, head, serial };
+        let made = match &mut self.compilers {
+            Compilers::Here(compiler) => compiler.compile(job),
+            Compilers::Beside(worker) => match worker.hand_over(job) {
+                Ok(()) => return,
+                Err(job) => return self.regions.kill(job.plan.id),
+            },
         };
-        let code = match self.cache.place(&bytes) {
-            Some(code) => code,
-            None => {
-                // full: everything goes, and what is hot comes back
-                self.regions.clear();
-                self.cache.clear();
-                self.meter.flushes += 1;
-                return true;
-            }
+        self.install(Made { nanos: 0, ..made });
+    }
+
+    /// Takes what the worker has done.
+    #[inline]
+    fn collect(&mut self) {
+        while let Compilers::Beside(worker) = &self.compilers
+            && let Some(made) = worker.take()
+        {
+            self.meter.compile_nanos += made.nanos;
+            self.install(made);
+        }
+    }
+
+    fn install(&mut self, made: Made) {
+        let Made { job: Job { plan, head, serial }, code, .. } = made;
+        if !self.regions.awaits(plan.id, serial) {
+            return;
+        }
+        let Some(bytes) = code else { return self.regions.kill(plan.id) };
+        let Some(code) = self.cache.place(&bytes) else {
+            // full: everything goes, and what is hot comes back
+            self.regions.clear();
+            self.cache.clear();
+            self.meter.flushes += 1;
+            return;
         };
         if let Some(sink) = &mut self.sink {
             let source = Source::Guest { linear: head, code32: plan.key.code32() };
             sink(Mapped { address: code, bytes: bytes.len(), source });
         }
-        for p in &plan.pages {
-            mem.add_code(p.frame, p.grains);
-        }
         self.meter.compiled_regions += 1;
         self.meter.compiled_instructions += plan.instructions as u64;
         let offsets = region::entry_offsets(&plan);
         self.regions.install(plan, head, &offsets, code);
-        true
     }
 
     /// Has the interpreter redo an instruction. Where that happens again and again, and not because

@@ -34,6 +34,7 @@ mod simd;
 mod sse;
 mod stubs;
 mod wide;
+mod worker;
 mod x87;
 
 pub use backend::BackendError;

@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::stubs::jump_slot;
 use cpu::Insn;
 use mem::PAGE_SHIFT;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::hash_map::Entry;
 
 /// A compiled region.
@@ -15,6 +15,9 @@ pub(crate) struct Region {
     /// Frames and the grains in them.
     frames: Vec<(u32, u64)>,
     entries: Vec<(u32, Key)>,
+    /// Where it will have entries, while it is being compiled.
+    planned: Vec<(u32, Key)>,
+    serial: u64,
     code: u64,
     /// Slots of the jump cache that lead here.
     slots: Vec<u32>,
@@ -23,7 +26,8 @@ pub(crate) struct Region {
     pub(crate) grouped: bool,
     pub(crate) redone: Redone,
     /// Compiled code knows their addresses.
-    _sensitive: Box<[Insn]>,
+    #[allow(dead_code, reason = "kept for the machine code that points into it")]
+    sensitive: Box<[Insn]>,
 }
 
 /// Where code can be entered.
@@ -40,6 +44,9 @@ pub(crate) struct Regions {
     free: Vec<u32>,
     doors: FxHashMap<(u32, Key), Door>,
     frames: FxHashMap<u32, Vec<u32>>,
+    /// Entries of regions that are being compiled.
+    planned: FxHashSet<(u32, Key)>,
+    serial: u64,
     pub(crate) jumps: Box<[Jump]>,
     /// Where nothing was found: apart, so that cold code does not push hot code out.
     cold: Box<[Jump]>,
@@ -54,6 +61,8 @@ impl Regions {
             free: Vec::new(),
             doors: FxHashMap::default(),
             frames: FxHashMap::default(),
+            planned: FxHashSet::default(),
+            serial: 0,
             jumps: vec![Jump::NONE; JUMPS].into(),
             cold: vec![Jump::NONE; JUMPS].into(),
             installs: 0,
@@ -63,6 +72,11 @@ impl Regions {
     /// Whether code can be entered at an address of the arena.
     pub(crate) fn has_door(&self, physical: u32, key: Key) -> bool {
         self.doors.contains_key(&(physical, key))
+    }
+
+    /// Whether it can be, or soon will be.
+    pub(crate) fn expects_door(&self, physical: u32, key: Key) -> bool {
+        self.has_door(physical, key) || self.planned.contains(&(physical, key))
     }
 
     /// The door at a linear address, from the jump cache or by its address in the arena, which is
@@ -106,19 +120,40 @@ impl Regions {
         })
     }
 
-    /// Gives a name back that was not used.
-    pub(crate) fn release(&mut self, id: u32) {
-        if (id as usize) < self.all.len() {
-            self.free.push(id);
-        }
-    }
-
     /// A region in being.
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Region> {
         self.all.get_mut(id as usize)?.as_mut()
     }
 
-    /// Enters a region: its entries are at these offsets from the head.
+    /// Notes a region that is being compiled, with its entries' offsets from the head; the number that
+    /// its code will be recognised by.
+    pub(crate) fn announce(&mut self, plan: &Plan, head: u32, offsets: &[u32]) -> u64 {
+        let entries = offsets.iter().filter_map(|&off| address(plan, head, off)).map(|at| (at, plan.key));
+        let planned: Vec<(u32, Key)> = entries.filter(|e| self.planned.insert(*e)).collect();
+        let frames: Vec<(u32, u64)> = plan.pages.iter().map(|p| (p.frame, p.grains)).collect();
+        frames.iter().for_each(|(f, _)| self.frames.entry(*f).or_default().push(plan.id));
+        self.serial += 1;
+        self.all[plan.id as usize] = Some(Region {
+            frames,
+            entries: Vec::new(),
+            planned,
+            serial: self.serial,
+            code: 0,
+            slots: Vec::new(),
+            head: (address(plan, head, 0).unwrap_or(0), plan.key),
+            grouped: plan.grouped,
+            redone: Redone::default(),
+            sensitive: Box::default(),
+        });
+        self.serial
+    }
+
+    /// Whether the region that was announced under a number still is wanted.
+    pub(crate) fn awaits(&self, id: u32, serial: u64) -> bool {
+        self.all.get(id as usize).and_then(Option::as_ref).is_some_and(|r| r.serial == serial)
+    }
+
+    /// Opens the doors of a region that was announced.
     pub(crate) fn install(&mut self, plan: Plan, head: u32, offsets: &[u32], code: u64) {
         let id = plan.id;
         let mut entries = Vec::new();
@@ -130,13 +165,12 @@ impl Regions {
                 entries.push((physical, plan.key));
             }
         }
-        let frames: Vec<(u32, u64)> = plan.pages.iter().map(|p| (p.frame, p.grains)).collect();
-        frames.iter().for_each(|(f, _)| self.frames.entry(*f).or_default().push(id));
         self.installs += 1;
-        let head = (address(&plan, head, 0).unwrap_or(0), plan.key);
-        let (slots, redone, grouped) = (Vec::new(), Redone::default(), plan.grouped);
-        self.all[id as usize] =
-            Some(Region { frames, entries, code, slots, head, grouped, redone, _sensitive: plan.sensitive });
+        let Some(Some(region)) = self.all.get_mut(id as usize) else { return };
+        (region.entries, region.code, region.sensitive) = (entries, code, plan.sensitive);
+        region.planned.drain(..).for_each(|e| {
+            self.planned.remove(&e);
+        });
     }
 
     /// The grains of a frame that regions were made from.
@@ -164,6 +198,9 @@ impl Regions {
         for e in region.entries {
             self.doors.remove(&e);
         }
+        for e in region.planned {
+            self.planned.remove(&e);
+        }
         for slot in region.slots {
             let jump = &mut self.jumps[slot as usize];
             if jump.code == region.code {
@@ -187,6 +224,7 @@ impl Regions {
         self.free.clear();
         self.doors.clear();
         self.frames.clear();
+        self.planned.clear();
         self.jumps.fill(Jump::NONE);
         self.cold.fill(Jump::NONE);
         self.installs += 1;
