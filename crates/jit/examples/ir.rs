@@ -43,7 +43,11 @@ fn explained() -> Result<String, String> {
 
 fn bytes(hex: &str) -> Option<Vec<u8>> {
     let pair = |n: usize| u8::from_str_radix(hex.get(n..n + 2)?, 16).ok();
-    (0..hex.len()).step_by(2).map(pair).collect::<Option<Vec<u8>>>().filter(|b| !b.is_empty() && b.len() < 4000)
+    (0..hex.len())
+        .step_by(2)
+        .map(pair)
+        .collect::<Option<Vec<u8>>>()
+        .filter(|b| !b.is_empty() && b.len() < 4000)
 }
 
 fn state(wide: bool, at: u32) -> State {

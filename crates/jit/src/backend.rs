@@ -109,7 +109,12 @@ impl Backend {
     }
 
     /// Has `build` write a function.
-    pub(crate) fn write(&mut self, signature: Signature, effort: Effort, build: impl FnOnce(&mut FunctionBuilder<'_>)) {
+    pub(crate) fn write(
+        &mut self,
+        signature: Signature,
+        effort: Effort,
+        build: impl FnOnce(&mut FunctionBuilder<'_>),
+    ) {
         self.context.clear();
         self.context.func = Function::with_name_signature(Default::default(), signature);
         let mut b = FunctionBuilder::new(&mut self.context.func, &mut self.builder);

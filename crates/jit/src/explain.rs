@@ -35,8 +35,13 @@ impl Profile for Everything {
 }
 
 /// Stand-ins for the engine's own code, easy to find again.
-const ADDRESSES: Addresses =
-    Addresses { dispatch: 0xd15_0000, callout: 0xca1_0000, settle: 0x5e7_0000, fine: 0xf14_0000, x87_in: 0x870_0000 };
+const ADDRESSES: Addresses = Addresses {
+    dispatch: 0xd15_0000,
+    callout: 0xca1_0000,
+    settle: 0x5e7_0000,
+    fine: 0xf14_0000,
+    x87_in: 0x870_0000,
+};
 
 /// The region at EIP, whose page must be executable in the shadow; `None` where the JIT compiles
 /// nothing there.

@@ -29,7 +29,9 @@ impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
             Source::Engine => f.write_str("ringer stubs"),
-            Source::Guest { linear, code32 } => write!(f, "guest {linear:#010x} ({}-bit)", if code32 { 32 } else { 16 }),
+            Source::Guest { linear, code32 } => {
+                write!(f, "guest {linear:#010x} ({}-bit)", if code32 { 32 } else { 16 })
+            }
         }
     }
 }
