@@ -13,7 +13,7 @@ use crate::settle::settle;
 use crate::stubs;
 use crate::worker::{Compiler, Job, Made, Worker};
 use crate::x87;
-use cpu::{Engine, Flow, Insn, Meter, Monitor, State, StopReason, seg};
+use cpu::{Engine, Flow, Insn, Meter, Monitor, State, StopReason, eflags, seg};
 use interp::Interpreter;
 use mem::{Memory, Trace};
 use std::time::Instant;
@@ -287,7 +287,11 @@ impl Jit {
         if due && !mem.has_code_writes() {
             let now = std::mem::replace(&mut cpu.eip, eip);
             if Key::of(cpu) == key && entry != 0 && mem.lookup_execute(linear) == entry {
-                self.compile(cpu, mem, key);
+                // the blocks of a loop get hot in the same turn: the first one's region has them all
+                let inside = self.regions.covers(mem.physical_of(entry, linear), key);
+                if !inside || runs >= 2 * self.hot {
+                    self.compile(cpu, mem, key);
+                }
             }
             cpu.eip = now;
         }
@@ -554,5 +558,16 @@ fn sensitive(
 ) -> Result<(), StopReason> {
     let flow = monitor.sensitive(cpu, mem, insn).map_err(StopReason::Fault)?;
     cpu.retired += 1;
-    if flow == Flow::Leave || cpu.leave { Err(StopReason::Leave) } else { Ok(()) }
+    if flow == Flow::Leave || cpu.leave || watched(cpu) { Err(StopReason::Leave) } else { Ok(()) }
+}
+
+/// What the dispatcher has to see before the next instruction, and an instruction that goes elsewhere may
+/// have loaded: RF, which is for one instruction; checks of alignment; a virtual interrupt that is due; an NMI
+/// that IRET has let in.
+fn watched(cpu: &State) -> bool {
+    let both = eflags::VIF | eflags::VIP;
+    cpu.eflags & eflags::RF != 0
+        || cpu.alignment_checked()
+        || cpu.eflags & both == both
+        || cpu.nmi_pending && !cpu.nmi_blocked
 }

@@ -15,6 +15,8 @@ pub(crate) struct Region {
     /// Frames and the grains in them.
     frames: Vec<(u32, u64)>,
     entries: Vec<(u32, Key)>,
+    /// Where its blocks start.
+    blocks: Vec<(u32, Key)>,
     /// Where it will have entries, while it is being compiled.
     planned: Vec<(u32, Key)>,
     serial: u64,
@@ -44,6 +46,8 @@ pub(crate) struct Regions {
     free: Vec<u32>,
     doors: FxHashMap<(u32, Key), Door>,
     frames: FxHashMap<u32, Vec<u32>>,
+    /// Starts of blocks, and how many regions have them.
+    covered: FxHashMap<(u32, Key), u32>,
     /// Entries of regions that are being compiled.
     planned: FxHashSet<(u32, Key)>,
     serial: u64,
@@ -61,6 +65,7 @@ impl Regions {
             free: Vec::new(),
             doors: FxHashMap::default(),
             frames: FxHashMap::default(),
+            covered: FxHashMap::default(),
             planned: FxHashSet::default(),
             serial: 0,
             jumps: vec![Jump::NONE; JUMPS].into(),
@@ -77,6 +82,11 @@ impl Regions {
     /// Whether it can be, or soon will be.
     pub(crate) fn expects_door(&self, physical: u32, key: Key) -> bool {
         self.has_door(physical, key) || self.planned.contains(&(physical, key))
+    }
+
+    /// Whether a region, in being or being compiled, has a block that starts at an address of the arena.
+    pub(crate) fn covers(&self, physical: u32, key: Key) -> bool {
+        self.covered.contains_key(&(physical, key))
     }
 
     /// The door at a linear address, from the jump cache or by its address in the arena, which is
@@ -130,12 +140,16 @@ impl Regions {
     pub(crate) fn announce(&mut self, plan: &Plan, head: u32, offsets: &[u32]) -> u64 {
         let entries = offsets.iter().filter_map(|&off| address(plan, head, off)).map(|at| (at, plan.key));
         let planned: Vec<(u32, Key)> = entries.filter(|e| self.planned.insert(*e)).collect();
+        let starts = plan.blocks.iter().filter_map(|b| address(plan, head, b.off)).map(|at| (at, plan.key));
+        let blocks: Vec<(u32, Key)> = starts.collect();
+        blocks.iter().for_each(|b| *self.covered.entry(*b).or_default() += 1);
         let frames: Vec<(u32, u64)> = plan.pages.iter().map(|p| (p.frame, p.grains)).collect();
         frames.iter().for_each(|(f, _)| self.frames.entry(*f).or_default().push(plan.id));
         self.serial += 1;
         self.all[plan.id as usize] = Some(Region {
             frames,
             entries: Vec::new(),
+            blocks,
             planned,
             serial: self.serial,
             code: 0,
@@ -201,6 +215,14 @@ impl Regions {
         for e in region.planned {
             self.planned.remove(&e);
         }
+        for b in region.blocks {
+            if let Entry::Occupied(mut o) = self.covered.entry(b) {
+                *o.get_mut() -= 1;
+                if *o.get() == 0 {
+                    o.remove();
+                }
+            }
+        }
         for slot in region.slots {
             let jump = &mut self.jumps[slot as usize];
             if jump.code == region.code {
@@ -225,6 +247,7 @@ impl Regions {
         self.doors.clear();
         self.frames.clear();
         self.planned.clear();
+        self.covered.clear();
         self.jumps.fill(Jump::NONE);
         self.cold.fill(Jump::NONE);
         self.installs += 1;

@@ -390,6 +390,7 @@ impl Memory {
         }
         if write {
             space.set(first + 1, page, if code { entry | FINE } else { entry });
+            self.traces[frame as usize].fine &= code;
         }
         if rights.execute {
             space.set(first + 2, page, bytes);

@@ -45,10 +45,17 @@ pub(crate) struct FrameTraces {
     pub(crate) watch: bool,
     /// A bit a log: written since that log was last cleared, or it is not kept.
     pub(crate) dirty: u8,
+    /// Every write entry in being that shows the frame asks the map of code.
+    pub(crate) fine: bool,
+    /// How often all code in it went, up to [`RESTLESS`].
+    pub(crate) emptied: u8,
     /// The frame that became dirty in [`RAM_LOG`] before this one; 0 ends the list, which starts at frame 0.
     /// Frame 0 itself is in no list: its bit is looked at.
     pub(crate) next_dirty: u32,
 }
+
+/// A frame whose code went so often keeps its entries: code comes and goes there.
+pub(crate) const RESTLESS: u8 = 4;
 
 /// The dirty log of snapshots and migration.
 pub(crate) const RAM_LOG: u8 = 1;
@@ -59,7 +66,7 @@ pub(crate) const ALL_LOGS: u8 = RAM_LOG | SCREEN_LOG;
 
 impl Default for FrameTraces {
     fn default() -> FrameTraces {
-        FrameTraces { table: false, watch: false, dirty: ALL_LOGS, next_dirty: 0 }
+        FrameTraces { table: false, watch: false, dirty: ALL_LOGS, fine: false, emptied: 0, next_dirty: 0 }
     }
 }
 

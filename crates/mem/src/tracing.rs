@@ -1,6 +1,6 @@
 //! Setting, hitting and taking memory traces.
 
-use crate::trace::{ALL_LOGS, RAM_LOG, SCREEN_LOG, grains};
+use crate::trace::{ALL_LOGS, RAM_LOG, RESTLESS, SCREEN_LOG, grains};
 use crate::{Memory, PAGE, PAGE_SHIFT, TableUse, Trace};
 
 /// Places at which one table may be in use; the oldest makes room for one more.
@@ -85,11 +85,21 @@ impl Memory {
 
     /// Declares which grains of a frame hold translated code.
     pub fn set_code(&mut self, frame: u32, code: u64) {
-        if let Some(grains) = self.code.get_mut(frame as usize) {
-            let old = std::mem::replace(grains, code);
-            if (old == 0) != (code == 0) {
-                self.revoke_writes(frame);
+        let n = frame as usize;
+        let (Some(grains), Some(traces)) = (self.code.get_mut(n), self.traces.get_mut(n)) else { return };
+        let old = std::mem::replace(grains, code);
+        let revoke = match (old, code) {
+            // entries that do not ask must go
+            (0, 1..) => !std::mem::replace(&mut traces.fine, true),
+            // entries that ask are right, only slower: they go unless code will come back soon
+            (1.., 0) => {
+                traces.emptied = (traces.emptied + 1).min(RESTLESS);
+                traces.emptied < RESTLESS
             }
+            _ => false,
+        };
+        if revoke {
+            self.revoke_writes(frame);
         }
     }
 
