@@ -554,5 +554,7 @@ fn sensitive(
 ) -> Result<(), StopReason> {
     let flow = monitor.sensitive(cpu, mem, insn).map_err(StopReason::Fault)?;
     cpu.retired += 1;
-    if flow == Flow::Leave || cpu.leave { Err(StopReason::Leave) } else { Ok(()) }
+    // RF is for one instruction, and where alignment is checked each is looked at alone: both are the dispatcher's
+    let watched = cpu.eflags & cpu::eflags::RF != 0 || cpu.alignment_checked();
+    if flow == Flow::Leave || cpu.leave || watched { Err(StopReason::Leave) } else { Ok(()) }
 }
