@@ -120,7 +120,27 @@ fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
             "unshadowed": s.shadow.floods,
             "page_faults": s.shadow.page_faults,
         },
+        "compiled": machine.meter().map(|m| compiled_json(&m, retired)),
         "wall_seconds": wall.as_secs_f64(),
         "mips": mips(retired, wall),
+    })
+}
+
+/// What the JIT has done; null with the interpreter.
+fn compiled_json(m: &cpu::Meter, retired: u64) -> serde_json::Value {
+    let [no_target, budget, redone, stopped] = m.exits;
+    json!({
+        "instructions": retired.saturating_sub(m.interpreted + m.called),
+        "interpreted": m.interpreted,
+        "called_out_for": m.called,
+        "entries": m.entries,
+        "exits": { "no_target": no_target, "budget": budget, "redone": redone, "stopped": stopped },
+        "regions": m.regions,
+        "regions_compiled": m.compiled_regions,
+        "instructions_compiled": m.compiled_instructions,
+        "compile_seconds": m.compile_nanos as f64 / 1e9,
+        "code_bytes": m.code_bytes,
+        "invalidated": m.invalidations,
+        "flushes": m.flushes,
     })
 }
