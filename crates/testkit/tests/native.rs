@@ -10,23 +10,24 @@ fn integer_code_against_the_host() {}
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[test]
 fn integer_code_against_the_host() {
-    compare(Box::new(interp::Interpreter::default()));
+    compare(Box::new(interp::Interpreter::default()), 300_000);
 }
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[test]
 fn compiled_integer_code_against_the_host() {
-    compare(Box::new(jit::Jit::new(0).expect("the host has a JIT")));
+    // each case is compiled: half a millisecond
+    compare(Box::new(jit::Jit::new(0).expect("the host has a JIT")), 60_000);
 }
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-fn compare(engine: Box<dyn cpu::Engine>) {
+fn compare(engine: Box<dyn cpu::Engine>, cases: u64) {
     use testkit::differ::{Pair, case, listing};
     use testkit::random::Random;
     let number =
         |name: &str, default: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
     let seed = number("RINGER_SEED", 20_030_219);
-    let (cases, longest) = (number("RINGER_CASES", 300_000), number("RINGER_LENGTH", 6) as u32);
+    let (cases, longest) = (number("RINGER_CASES", cases), number("RINGER_LENGTH", 6) as u32);
     println!("RINGER_SEED={seed} RINGER_CASES={cases} RINGER_LENGTH={longest}");
     let mut pair = Pair::new(seed, engine).expect("the host runs 32-bit code");
     let mut r = Random::new(seed);
