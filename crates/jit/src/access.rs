@@ -13,7 +13,7 @@ use mem::{PAGE, PAGE_SHIFT};
 use std::mem::offset_of;
 
 /// Of the routine that looks at an entry which is no plain one: context, entry, linear address, bytes;
-/// it puts the entry to add, or 0, into the first slot. It keeps all registers.
+/// it puts the entry to add, or 0, into the slot. It keeps all registers.
 pub(crate) fn fine_signature() -> Signature {
     crate::backend::signature(CallConv::PreserveAll, 4)
 }
@@ -145,7 +145,7 @@ impl Lower<'_, '_> {
         let size = self.b.ins().iconst(I64, i64::from(size));
         let ctx = self.ctx;
         self.b.ins().call_indirect(s, f, &[ctx, entry, linear, size]);
-        let entry = self.load_context(I64, context::SLOTS);
+        let entry = self.load_context(I64, context::SLOT);
         let there = self.leave();
         self.b.ins().brif(entry, on, &[entry.into()], there, &[]);
         self.go(on);

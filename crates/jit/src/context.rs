@@ -64,7 +64,7 @@ pub(crate) struct Context {
     pub(crate) flags_b: u64,
     pub(crate) flags_step: u64,
     /// Operands and results of routines outside, and of x87 instructions.
-    pub(crate) slots: [u128; 4],
+    pub(crate) slot: u128,
     /// The guest's x87 registers are in the host's unit.
     pub(crate) x87_live: u32,
     /// What a routine outside needs: see `engine::Call`.
@@ -82,7 +82,7 @@ macro_rules! offsets {
 offsets! {
     READ: read; WRITE: write; EXECUTE: execute; CODE_MAP: code_map; ARENA: arena; JUMP_CACHE: jumps;
     KEY: key; LEFT: left; EXIT: exit; REGION: region; FLAGS_KINDS: flags_kinds;
-    FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step; SLOTS: slots; X87_LIVE: x87_live;
+    FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step; SLOT: slot; X87_LIVE: x87_live;
 }
 
 /// A kind of kept flags in [`Context::flags_kinds`]: what was done, and the width in bytes.
@@ -131,7 +131,7 @@ impl Context {
             flags_a: 0,
             flags_b: 0,
             flags_step: 0,
-            slots: [0; 4],
+            slot: 0,
             x87_live: 0,
             call: 0,
             called: 0,

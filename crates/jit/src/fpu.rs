@@ -55,7 +55,7 @@ fn number(insn: &Insn) -> usize {
 
 /// Where a stub finds its operand, from the address that it is called with.
 fn slot(insn: &Insn) -> i32 {
-    if insn.kind.contains(&Kind::Mem) { 0 } else { context::SLOTS }
+    if insn.kind.contains(&Kind::Mem) { 0 } else { context::SLOT }
 }
 
 /// The instruction is done by the host's own unit.
@@ -185,18 +185,18 @@ impl Lower<'_, '_> {
             X87Op::MoveIf => {
                 let c = self.half(a, false);
                 let c = self.node(B64, c);
-                self.store_context(c, context::SLOTS);
+                self.store_context(c, context::SLOT);
                 self.run_stub();
             }
             X87Op::CompareFlags | X87Op::CompareFlagsQuiet => {
                 self.run_stub();
-                let flags = self.load_context(I64, context::SLOTS);
+                let flags = self.load_context(I64, context::SLOT);
                 let flags = self.b.ins().band_imm_u(flags, COMPARED);
                 return Wide::Halves(Val::Node(flags), Val::Const(0));
             }
             X87Op::Status | X87Op::Control if self.insn.kind[0] != Kind::Mem => {
                 self.run_stub();
-                let word = self.load_context(I16, context::SLOTS);
+                let word = self.load_context(I16, context::SLOT);
                 let word = self.b.ins().uextend(I64, word);
                 return Wide::Halves(Val::Node(word), Val::Const(0));
             }

@@ -38,7 +38,7 @@ pub(crate) fn keeping(backend: &mut Backend, routine: u64) -> Result<Vec<u8>, Ba
 /// The bit of a write entry that says that stores ask the map of code first ([`mem::Arrays`]).
 const FINE: i64 = i64::MIN;
 
-/// What looks at a write entry that is not plain: the entry to add goes into the first slot, or 0 where there is none or
+/// What looks at a write entry that is not plain: the entry to add goes into the slot, or 0 where there is none or
 /// one of the grains from the first to the last byte holds code.
 pub(crate) fn fine(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
     backend.compile(crate::access::fine_signature(), Effort::Speed, |b| {
@@ -54,11 +54,11 @@ pub(crate) fn fine(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
         b.seal_block(none);
         b.seal_block(good);
         b.switch_to_block(good);
-        b.ins().store(own(), entry, ctx, context::SLOTS);
+        b.ins().store(own(), entry, ctx, context::SLOT);
         b.ins().return_(&[]);
         b.switch_to_block(none);
         let zero = b.ins().iconst(I64, 0);
-        b.ins().store(own(), zero, ctx, context::SLOTS);
+        b.ins().store(own(), zero, ctx, context::SLOT);
         b.ins().return_(&[]);
     })
 }
