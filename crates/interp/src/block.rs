@@ -1,5 +1,6 @@
 //! Decoded blocks: straight runs of instructions inside one page.
 
+use crate::cache::Guess;
 use crate::eval::{Eval, Status, Stop};
 use cpu::{CodeSize, Fault, Flow, Insn, Monitor, State};
 use isa::{CpuModel, DecodeError, MAX_LENGTH, Routine, decode, routine};
@@ -28,16 +29,20 @@ pub(crate) struct Op {
 /// At most this many instructions a block.
 const LONGEST: usize = 64;
 
+/// One cache line.
+#[repr(align(64))]
 pub(crate) struct Block {
     pub(crate) ops: Box<[Op]>,
     pub(crate) bytes: u32,
     /// Physical address of the first byte.
     pub(crate) physical: u32,
     pub(crate) key: cpu::Key,
-    /// Tells this block from others that had its place in the cache before.
-    pub(crate) serial: u64,
-    /// How often it has run, as far as somebody wants to know ([`crate::Interpreter::step`]).
+    /// How often it has run, as far as somebody wants to know ([`crate::Interpreter::stretch`]).
     pub(crate) runs: Cell<u32>,
+    /// From so many runs on, that somebody is asked before it runs.
+    pub(crate) due: Cell<u32>,
+    /// What came after it, the latest first.
+    pub(crate) next: Cell<[Guess; 2]>,
 }
 
 struct ToHandler;

@@ -1,6 +1,6 @@
 //! The cache of decoded blocks, keyed by physical address and mode, and its invalidation.
 
-use crate::block::{Block, decode_block};
+use crate::block::{Block, Op, decode_block};
 use cpu::{CodeSize, CpuModel, Key};
 use mem::{Memory, PAGE, PAGE_SHIFT, Trace};
 use rustc_hash::FxHashMap;
@@ -8,23 +8,26 @@ use std::cell::Cell;
 
 /// Blocks kept at most; one more empties the cache.
 const MOST: usize = 1 << 16;
-const JUMPS: usize = 1 << 13;
+const GUESSES: usize = 1 << 14;
 
-/// A guess: the block that a linear address led to last.
+/// A guess: the block that a linear address led to last. Whether it still is the one, the block says.
 #[derive(Clone, Copy)]
-struct Jump {
-    /// Linear address, with the key above it.
-    from: u64,
-    entry: u64,
+pub(crate) struct Guess {
+    linear: u32,
     block: u32,
-    serial: u64,
 }
 
-const NO_JUMP: Jump = Jump { from: u64::MAX, entry: 0, block: 0, serial: 0 };
+pub(crate) const NO_GUESS: Guess = Guess { linear: 0, block: u32::MAX };
 
-#[inline(always)]
-fn from(linear: u32, key: Key) -> u64 {
-    u64::from(linear) | u64::from(key.0) << 32
+/// Key of a block that is no more.
+const DEAD: Key = Key(u32::MAX);
+
+/// Where a block is: its linear address, and its address in the arena.
+#[derive(Clone, Copy)]
+pub(crate) struct At {
+    pub(crate) linear: u32,
+    pub(crate) physical: u32,
+    pub(crate) key: Key,
 }
 
 pub(crate) struct Cache {
@@ -32,13 +35,12 @@ pub(crate) struct Cache {
     free: Vec<u32>,
     index: FxHashMap<(u32, Key), u32>,
     frames: FxHashMap<u32, Vec<u32>>,
-    jumps: Box<[Jump; JUMPS]>,
-    serial: u64,
+    guesses: Box<[Guess; GUESSES]>,
 }
 
 #[inline(always)]
 fn slot(linear: u32) -> usize {
-    (linear ^ linear >> 12) as usize % JUMPS
+    (linear ^ linear >> 14) as usize % GUESSES
 }
 
 impl Cache {
@@ -48,37 +50,49 @@ impl Cache {
             free: Vec::new(),
             index: FxHashMap::default(),
             frames: FxHashMap::default(),
-            jumps: Box::new([NO_JUMP; JUMPS]),
-            serial: 0,
+            guesses: Box::new([NO_GUESS; GUESSES]),
         }
     }
 
-    /// The block at a linear address whose execute entry is `entry`, if it was there before.
     #[inline(always)]
-    pub(crate) fn guess(&self, linear: u32, key: Key, entry: u64) -> Option<&Block> {
-        let j = &self.jumps[slot(linear)];
-        let hit = j.from == from(linear, key) && j.entry == entry;
-        let block = self.blocks.get(j.block as usize)?;
-        (hit && block.serial == j.serial).then_some(block)
+    pub(crate) fn block(&self, id: u32) -> &Block {
+        &self.blocks[id as usize]
     }
 
-    /// Finds or decodes the block, and remembers the jump.
-    pub(crate) fn find(
-        &mut self,
-        mem: &mut Memory,
-        linear: u32,
-        key: Key,
-        entry: u64,
-        size: CodeSize,
-        model: CpuModel,
-    ) {
-        let physical = mem.physical_of(entry, linear);
-        let id = match self.index.get(&(physical, key)) {
+    /// The block at an address, if it was there before; quickly, if it came after the block `from` before.
+    #[inline(always)]
+    pub(crate) fn guess(&self, from: Option<u32>, at: At) -> Option<u32> {
+        if let Some(from) = from {
+            let next = self.block(from).next.get();
+            for guess in next {
+                if guess.linear == at.linear && self.is(guess.block, at) {
+                    return Some(guess.block);
+                }
+            }
+        }
+        let guess = self.guesses[slot(at.linear)];
+        if guess.linear != at.linear || !self.is(guess.block, at) {
+            return None;
+        }
+        if let Some(from) = from {
+            let next = &self.block(from).next;
+            next.set([guess, next.get()[0]]);
+        }
+        Some(guess.block)
+    }
+
+    #[inline(always)]
+    fn is(&self, id: u32, at: At) -> bool {
+        self.blocks.get(id as usize).is_some_and(|b| b.physical == at.physical && b.key == at.key)
+    }
+
+    /// Finds or decodes the block, and remembers how to get there.
+    pub(crate) fn find(&mut self, mem: &mut Memory, at: At, size: CodeSize, model: CpuModel) {
+        let block = match self.index.get(&(at.physical, at.key)) {
             Some(&id) => id,
-            None => self.insert(mem, physical, key, size, model),
+            None => self.insert(mem, at.physical, at.key, size, model),
         };
-        let serial = self.blocks[id as usize].serial;
-        self.jumps[slot(linear)] = Jump { from: from(linear, key), entry, block: id, serial };
+        self.guesses[slot(at.linear)] = Guess { linear: at.linear, block };
     }
 
     fn insert(&mut self, mem: &mut Memory, physical: u32, key: Key, size: CodeSize, model: CpuModel) -> u32 {
@@ -86,10 +100,9 @@ impl Cache {
             self.flush();
         }
         let (ops, bytes) = decode_block(mem, physical, size, model);
-        self.serial += 1;
         // where the first instruction crosses the page, its bytes here still count as code
         let bytes = if ops.is_empty() { PAGE - physical % PAGE } else { bytes };
-        let block = Block { ops: ops.into(), bytes, physical, key, serial: self.serial, runs: Cell::new(0) };
+        let block = Block::new(ops, bytes, physical, key);
         let id = match self.free.pop() {
             Some(id) => {
                 self.blocks[id as usize] = block;
@@ -113,9 +126,9 @@ impl Cache {
         ids.iter().fold(0, |all, &id| all | self.blocks[id as usize].grains())
     }
 
-    /// How often the block at an address of the arena has run; 0 where there is none.
-    pub(crate) fn runs(&self, physical: u32, key: Key) -> u32 {
-        self.index.get(&(physical, key)).map_or(0, |&id| self.blocks[id as usize].runs.get())
+    /// The block at an address of the arena.
+    pub(crate) fn at(&self, physical: u32, key: Key) -> Option<&Block> {
+        self.index.get(&(physical, key)).map(|&id| self.block(id))
     }
 
     /// Drops the blocks that a write to some grains of a frame has hit.
@@ -142,7 +155,7 @@ impl Cache {
         let block = &mut self.blocks[id as usize];
         self.index.remove(&(block.physical, block.key));
         block.ops = Box::default();
-        block.serial = 0;
+        block.key = DEAD;
         self.free.push(id);
     }
 
@@ -157,11 +170,15 @@ impl Cache {
         self.free.clear();
         self.index.clear();
         self.frames.clear();
-        self.jumps.fill(NO_JUMP);
     }
 }
 
 impl Block {
+    fn new(ops: Vec<Op>, bytes: u32, physical: u32, key: Key) -> Block {
+        let next = Cell::new([NO_GUESS; 2]);
+        Block { ops: ops.into(), bytes, physical, key, runs: Cell::new(0), due: Cell::new(0), next }
+    }
+
     /// The 64-byte grains of the page that the block's bytes touch.
     fn grains(&self) -> u64 {
         let first = self.physical % PAGE / 64;

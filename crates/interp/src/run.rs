@@ -1,7 +1,7 @@
 //! The engine: from block to block until the dispatcher is wanted.
 
 use crate::block::{Block, Op, decode_op};
-use crate::cache::Cache;
+use crate::cache::{At, Cache};
 use crate::eval::Stop;
 use cpu::{Engine, Fault, Key, Monitor, State, StopReason, seg};
 use isa::MAX_LENGTH;
@@ -43,7 +43,7 @@ impl Engine for Interpreter {
             if mem.has_traces() {
                 self.cache.invalidate(mem);
             }
-            if let Err(reason) = self.step_block(cpu, mem, monitor) {
+            if let Err(reason) = self.chain::<false>(cpu, mem, monitor) {
                 return reason;
             }
         }
@@ -59,22 +59,32 @@ impl Engine for Interpreter {
 /// What an engine that uses the interpreter for code that is not worth more wants of it. The caller
 /// has set [`State::until`] and [`State::leave`], and looks after writes to code.
 impl Interpreter {
-    /// Runs the block at EIP, or one instruction where there is none, within the budget; how often
-    /// that block has run, and why the dispatcher is wanted, if it is.
-    #[inline]
-    pub fn step(
+    /// Runs the block at EIP, and those after it up to one that is due ([`Interpreter::ask_again`]), until
+    /// the budget ends or a trace waits. Counts the runs of each.
+    ///
+    /// # Errors
+    /// Why the dispatcher is wanted.
+    pub fn stretch(
         &mut self,
         cpu: &mut State,
         mem: &mut Memory,
         monitor: &mut dyn Monitor,
-    ) -> (u32, Result<(), StopReason>) {
-        let (linear, key) = (cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip), cpu.key());
-        let entry = mem.lookup_execute(linear);
-        let runs = self.cache.guess(linear, key, entry).map_or(0, |block| {
-            block.runs.set(block.runs.get().saturating_add(1));
-            block.runs.get()
-        });
-        (runs, self.step_block(cpu, mem, monitor))
+    ) -> Result<(), StopReason> {
+        self.chain::<true>(cpu, mem, monitor)
+    }
+
+    /// How often [`Interpreter::stretch`] has run the block at an address of the arena, if it is due: a block
+    /// is from the start.
+    pub fn due(&self, physical: u32, key: Key) -> Option<u32> {
+        let block = self.cache.at(physical, key)?;
+        (block.runs.get() >= block.due.get()).then(|| block.runs.get())
+    }
+
+    /// The block at an address of the arena is due when it has run `runs` times.
+    pub fn ask_again(&self, physical: u32, key: Key, runs: u32) {
+        if let Some(block) = self.cache.at(physical, key) {
+            block.due.set(runs);
+        }
     }
 
     /// Runs one instruction; of a repeated one as many iterations as the budget has.
@@ -87,9 +97,7 @@ impl Interpreter {
         mem: &mut Memory,
         monitor: &mut dyn Monitor,
     ) -> Result<(), StopReason> {
-        let linear = cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip);
-        let entry = mem.lookup_execute(linear);
-        match self.cache.guess(linear, cpu.key(), entry) {
+        match self.here(cpu, mem, None).map(|id| self.cache.block(id)) {
             Some(block) if fits(cpu, block) => {
                 let bytes = block.ops.get(1).map_or(block.bytes, |op| u32::from(op.offset));
                 run_ops(&block.ops[..1], bytes, cpu, mem, monitor)
@@ -97,17 +105,17 @@ impl Interpreter {
             Some(_) => self.single(cpu, mem, monitor),
             None => {
                 let retired = cpu.retired;
-                self.prepare(cpu, mem, monitor, linear, cpu.key())?;
+                self.prepare(cpu, mem, monitor)?;
                 // prepared only, or nothing to prepare: then the instruction is done
                 if cpu.retired == retired { self.single(cpu, mem, monitor) } else { Ok(()) }
             }
         }
     }
 
-    /// How often [`Interpreter::step`] has run the block of code of this size at an address of the
+    /// How often [`Interpreter::stretch`] has run the block of code of this size at an address of the
     /// arena.
     pub fn runs(&self, physical: u32, key: Key) -> u32 {
-        self.cache.runs(physical, key)
+        self.cache.at(physical, key).map_or(0, |block| block.runs.get())
     }
 
     /// Drops what was decoded from some 64-byte grains of a frame.
@@ -122,23 +130,45 @@ impl Interpreter {
 }
 
 impl Interpreter {
-    /// Runs the block at EIP, or one instruction where there is none.
+    /// From block to block. `COUNTED`: counts, and stops before one that is due, unless it is the first.
     #[inline(always)]
-    fn step_block(
+    fn chain<const COUNTED: bool>(
         &mut self,
         cpu: &mut State,
         mem: &mut Memory,
         monitor: &mut dyn Monitor,
     ) -> Result<(), StopReason> {
-        let (linear, key) = (cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip), cpu.key());
-        let entry = mem.lookup_execute(linear);
-        if let Some(block) = self.cache.guess(linear, key, entry) {
-            if fits(cpu, block) {
-                return run_block(block, cpu, mem, monitor);
+        let (start, mut from) = (cpu.retired, None);
+        loop {
+            from = self.here(cpu, mem, from);
+            match from.map(|id| self.cache.block(id)) {
+                Some(block) if COUNTED && cpu.retired != start && block.runs.get() >= block.due.get() => {
+                    return Ok(());
+                }
+                Some(block) if fits(cpu, block) => {
+                    if COUNTED {
+                        block.runs.set(block.runs.get().saturating_add(1));
+                    }
+                    run_block(block, cpu, mem, monitor)?;
+                }
+                Some(_) => self.single(cpu, mem, monitor)?,
+                None => self.prepare(cpu, mem, monitor)?,
             }
-            return self.single(cpu, mem, monitor);
+            if cpu.retired >= cpu.until || mem.has_traces() {
+                return Ok(());
+            }
         }
-        self.prepare(cpu, mem, monitor, linear, key)
+    }
+
+    /// The block at EIP, if it is known; `from` came before it.
+    #[inline(always)]
+    fn here(&self, cpu: &State, mem: &Memory, from: Option<u32>) -> Option<u32> {
+        let linear = cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip);
+        let entry = mem.lookup_execute(linear);
+        if entry == 0 {
+            return None;
+        }
+        self.cache.guess(from, At { linear, physical: mem.physical_of(entry, linear), key: cpu.key() })
     }
 
     /// Makes the block that is missing, or does one instruction without.
@@ -149,9 +179,8 @@ impl Interpreter {
         cpu: &mut State,
         mem: &mut Memory,
         monitor: &mut dyn Monitor,
-        linear: u32,
-        key: Key,
     ) -> Result<(), StopReason> {
+        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
         if cpu.eip > cpu.segment(seg::CS).limit {
             return Err(StopReason::Fault(Fault::GP0));
         }
@@ -168,7 +197,8 @@ impl Interpreter {
                 return self.single(cpu, mem, monitor);
             }
         }
-        self.cache.find(mem, linear, key, entry, cpu.code_size(), cpu.model);
+        let at = At { linear, physical: mem.physical_of(entry, linear), key: cpu.key() };
+        self.cache.find(mem, at, cpu.code_size(), cpu.model);
         Ok(())
     }
 

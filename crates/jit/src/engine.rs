@@ -265,7 +265,7 @@ impl Jit {
         self.regions.has_door(mem.physical_of(entry, linear), key)
     }
 
-    /// Has the interpreter run the block at EIP; compiles it if it is hot.
+    /// Has the interpreter run from EIP to where a region may be entered; compiles what is hot.
     fn interpret(
         &mut self,
         cpu: &mut State,
@@ -277,25 +277,32 @@ impl Jit {
             return Ok(());
         }
         self.collect();
-        let (eip, before) = (cpu.eip, cpu.retired);
-        let linear = cpu.segment(seg::CS).base.wrapping_add(eip);
-        let entry = mem.lookup_execute(linear);
-        let (runs, stepped) = self.interpreter.step(cpu, mem, monitor);
+        self.consider(cpu, mem, key);
+        let before = cpu.retired;
+        let stopped = self.interpreter.stretch(cpu, mem, monitor);
         self.meter.interpreted += cpu.retired - before;
-        // at the threshold, and now and then after it: the region may have been dropped
-        let due = runs == self.hot || runs > self.hot && runs.is_multiple_of(64);
-        if due && !mem.has_code_writes() {
-            let now = std::mem::replace(&mut cpu.eip, eip);
-            if Key::of(cpu) == key && entry != 0 && mem.lookup_execute(linear) == entry {
-                // the blocks of a loop get hot in the same turn: the first one's region has them all
-                let inside = self.regions.covers(mem.physical_of(entry, linear), key);
-                if !inside || runs >= 2 * self.hot {
-                    self.compile(cpu, mem, key);
-                }
-            }
-            cpu.eip = now;
+        stopped
+    }
+
+    /// Compiles the block at EIP if it has run often, and says when it is looked at again.
+    #[inline]
+    fn consider(&mut self, cpu: &State, mem: &mut Memory, key: Key) {
+        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+        let entry = mem.lookup_execute(linear);
+        if entry == 0 {
+            return;
         }
-        stepped
+        let physical = mem.physical_of(entry, linear);
+        let Some(runs) = self.interpreter.due(physical, cpu.key()) else { return };
+        if runs < self.hot {
+            return self.interpreter.ask_again(physical, cpu.key(), self.hot);
+        }
+        // the region may be dropped one day
+        self.interpreter.ask_again(physical, cpu.key(), runs.saturating_add(64));
+        // the blocks of a loop get hot in the same turn: the first one's region has them all
+        if !self.regions.covers(physical, key) || runs >= 2 * self.hot {
+            self.compile(cpu, mem, key);
+        }
     }
 
     fn enter(
@@ -413,7 +420,10 @@ impl Jit {
         self.meter.compiled_regions += 1;
         self.meter.compiled_instructions += plan.instructions as u64;
         let offsets = region::entry_offsets(&plan);
-        self.regions.install(plan, head, &offsets, code);
+        let size = plan.key.size();
+        for physical in self.regions.install(plan, head, &offsets, code) {
+            self.interpreter.ask_again(physical, size, 0);
+        }
     }
 
     /// Has the interpreter redo an instruction. Where that happens again and again, and not because

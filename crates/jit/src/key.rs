@@ -45,6 +45,11 @@ impl Key {
         self.0 & CODE32 != 0
     }
 
+    /// What the interpreter's blocks depend on.
+    pub(crate) fn size(self) -> cpu::Key {
+        cpu::Key(self.0 & CODE32)
+    }
+
     /// Width of the stack pointer.
     pub(crate) fn stack(self) -> Width {
         if self.0 & STACK32 != 0 { Width::B32 } else { Width::B16 }

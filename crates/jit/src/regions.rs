@@ -52,10 +52,6 @@ pub(crate) struct Regions {
     planned: FxHashSet<(u32, Key)>,
     serial: u64,
     pub(crate) jumps: Box<[Jump]>,
-    /// Where nothing was found: apart, so that cold code does not push hot code out.
-    cold: Box<[Jump]>,
-    /// Goes up with every new region: what was not found before may be there now.
-    installs: u64,
 }
 
 impl Regions {
@@ -69,8 +65,6 @@ impl Regions {
             planned: FxHashSet::default(),
             serial: 0,
             jumps: vec![Jump::NONE; JUMPS].into(),
-            cold: vec![Jump::NONE; JUMPS].into(),
-            installs: 0,
         }
     }
 
@@ -90,7 +84,7 @@ impl Regions {
     }
 
     /// The door at a linear address, from the jump cache or by its address in the arena, which is
-    /// remembered, also where there is none.
+    /// remembered.
     #[inline]
     pub(crate) fn find(
         &mut self,
@@ -105,14 +99,10 @@ impl Regions {
         if jump.tag == tag && jump.entry == entry {
             return Some((jump.code, jump.index));
         }
-        let cold = self.cold[slot];
-        if entry == 0 || cold.tag == tag && cold.entry == entry && cold.index == self.installs {
+        if entry == 0 {
             return None;
         }
-        let Some(door) = self.doors.get(&(physical(), key)).copied() else {
-            self.cold[slot] = Jump { tag, entry, code: 0, index: self.installs };
-            return None;
-        };
+        let door = *self.doors.get(&(physical(), key))?;
         self.jumps[slot] = Jump { tag, entry, code: door.code, index: door.index };
         if let Some(Some(region)) = self.all.get_mut(door.region as usize)
             && !region.slots.contains(&(slot as u32))
@@ -167,8 +157,8 @@ impl Regions {
         self.all.get(id as usize).and_then(Option::as_ref).is_some_and(|r| r.serial == serial)
     }
 
-    /// Opens the doors of a region that was announced.
-    pub(crate) fn install(&mut self, plan: Plan, head: u32, offsets: &[u32], code: u64) {
+    /// Opens the doors of a region that was announced; their addresses in the arena.
+    pub(crate) fn install(&mut self, plan: Plan, head: u32, offsets: &[u32], code: u64) -> Vec<u32> {
         let id = plan.id;
         let mut entries = Vec::new();
         for (index, &off) in offsets.iter().enumerate() {
@@ -179,12 +169,13 @@ impl Regions {
                 entries.push((physical, plan.key));
             }
         }
-        self.installs += 1;
-        let Some(Some(region)) = self.all.get_mut(id as usize) else { return };
+        let opened = entries.iter().map(|e| e.0).collect();
+        let Some(Some(region)) = self.all.get_mut(id as usize) else { return opened };
         (region.entries, region.code, region.sensitive) = (entries, code, plan.sensitive);
         region.planned.drain(..).for_each(|e| {
             self.planned.remove(&e);
         });
+        opened
     }
 
     /// The grains of a frame that regions were made from.
@@ -249,8 +240,6 @@ impl Regions {
         self.planned.clear();
         self.covered.clear();
         self.jumps.fill(Jump::NONE);
-        self.cold.fill(Jump::NONE);
-        self.installs += 1;
     }
 
     /// How many there are.
