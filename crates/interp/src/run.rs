@@ -73,10 +73,9 @@ impl Interpreter {
         self.chain::<true>(cpu, mem, monitor)
     }
 
-    /// How often [`Interpreter::stretch`] has run the block at an address of the arena, if it is due: a block
-    /// is from the start.
-    pub fn due(&self, physical: u32, key: Key) -> Option<u32> {
-        let block = self.cache.at(physical, key)?;
+    /// How often [`Interpreter::stretch`] has run the block at EIP, if it is known and due: a new one is.
+    pub fn due(&self, cpu: &State, mem: &Memory) -> Option<u32> {
+        let block = self.cache.block(self.here(cpu, mem, None)?);
         (block.runs.get() >= block.due.get()).then(|| block.runs.get())
     }
 

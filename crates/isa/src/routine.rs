@@ -1,6 +1,7 @@
 //! The sensitive instructions, and which of the monitor's interpreters each form needs.
 
 use iced_x86::{Code, Mnemonic, OpCodeOperandKind};
+use std::sync::LazyLock;
 
 /// One interpreter of the monitor. Names follow the manual's mnemonics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -81,10 +82,15 @@ pub enum Routine {
     Fwait,
 }
 
+/// Of every form: asked at each sensitive instruction that runs, so found out once.
+static ROUTINES: LazyLock<Box<[Option<Routine>]>> =
+    LazyLock::new(|| Code::values().map(|c| by_operands(c).or_else(|| by_mnemonic(c.mnemonic()))).collect());
+
 /// The monitor's interpreter of a form, if it is sensitive. On an 8086 or 286 the same forms
 /// are sensitive.
+#[inline]
 pub fn routine(code: Code) -> Option<Routine> {
-    by_operands(code).or_else(|| by_mnemonic(code.mnemonic()))
+    ROUTINES[code as usize]
 }
 
 /// MOV, PUSH, POP, CALL and JMP are sensitive in some forms only.

@@ -293,7 +293,7 @@ impl Jit {
             return;
         }
         let physical = mem.physical_of(entry, linear);
-        let Some(runs) = self.interpreter.due(physical, cpu.key()) else { return };
+        let Some(runs) = self.interpreter.due(cpu, mem) else { return };
         if runs < self.hot {
             return self.interpreter.ask_again(physical, cpu.key(), self.hot);
         }
@@ -542,10 +542,13 @@ unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64, i
     match done {
         Ok(()) if !cpu.leave && !mem.has_traces() => {
             refresh(context, mem);
-            let key = Key::of(cpu);
-            let same = u64::from(key.0) == context.key >> 32 && mem.lookup_execute(linear) == page;
-            context.key = u64::from(key.0) << 32;
-            if same && cpu.eip == next { ON } else { ELSEWHERE }
+            // SAFETY: see above.
+            let same = unsafe { insn.as_ref() }.is_some_and(Key::outlives) || {
+                let key = u64::from(Key::of(cpu).0) << 32;
+                std::mem::replace(&mut context.key, key) == key
+            };
+            let here = cpu.eip == next && mem.lookup_execute(linear) == page;
+            if same && here { ON } else { ELSEWHERE }
         }
         Ok(()) => {
             context.exit = Exit::Lookup as u32;

@@ -1,6 +1,7 @@
 //! What compiled code depends on besides its bytes.
 
-use cpu::{State, Width, cr0, cr4, seg};
+use cpu::{Insn, State, Width, cr0, cr4, seg};
+use isa::{Routine, routine};
 
 /// Mode bits that a region was compiled for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -38,6 +39,17 @@ impl Key {
             key |= (u32::from(s.flat_read) | u32::from(s.flat_write) << 1) << (FLAT + 2 * u32::from(n));
         }
         Key(key)
+    }
+
+    /// Whether a sensitive instruction that does not fault leaves all that [`Key::of`] looks at as it is.
+    pub(crate) fn outlives(insn: &Insn) -> bool {
+        use Routine as R;
+        match routine(insn.code) {
+            Some(R::Pushf | R::Popf | R::Cli | R::Sti | R::In | R::Out | R::Rdtsc | R::Cpuid) => true,
+            Some(R::MovFromSreg | R::PushSreg | R::MovFromCr | R::Rdmsr | R::Invlpg) => true,
+            Some(R::MovToSreg | R::PopSreg) => insn.reg[0] > seg::DS,
+            _ => false,
+        }
     }
 
     /// 32-bit code.

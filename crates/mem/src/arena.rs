@@ -29,6 +29,8 @@ impl Arena {
             .no_reserve_swap()
             .map_anon()
             .map_err(|_| MemoryError::Map { bytes: len })?;
+        // guests touch what they touch in large pieces; that the host declines is no error
+        let _ = map.advise(memmap2::Advice::HugePage);
         let base = map.as_mut_ptr() as u64;
         // shadow entries are differences between this and 32-bit addresses: positive, and not 0
         if base <= u64::from(u32::MAX) || base >> 62 != 0 {
