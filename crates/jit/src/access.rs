@@ -13,7 +13,8 @@ use mem::{PAGE, PAGE_SHIFT};
 use std::mem::offset_of;
 
 /// Of the routine that looks at an entry which is no plain one: context, entry, linear address, bytes;
-/// it puts the entry to add, or 0, into the slot. It keeps all registers.
+/// it puts the entry to add, or 0, into the slot. It keeps all registers. Bytes that reach into the next page
+/// have none.
 pub(crate) fn fine_signature() -> Signature {
     crate::backend::signature(CallConv::PreserveAll, 4)
 }
@@ -103,8 +104,8 @@ impl Lower<'_, '_> {
         host
     }
 
-    /// The one way to a host address: page number, entry, a look at the page's end, test, sum. What has
-    /// no entry, or may hit code, goes the cold way.
+    /// The one way to a host address: page number, entry, one test, sum. What has no entry, reaches into the
+    /// next page, or may hit code, goes the cold way.
     pub(crate) fn shadow_lookup(&mut self, linear: Value, size: u32, write: bool) -> Value {
         let array = self.array(write);
         let page = self.b.ins().ushr_imm_u(linear, i64::from(PAGE_SHIFT));
@@ -112,31 +113,38 @@ impl Lower<'_, '_> {
         let at = self.b.ins().ishl_imm_u(page, 3);
         let at = self.b.ins().iadd(array, at);
         let entry = self.b.ins().load(I64, own(), at, 0);
-        if size > 1 {
-            self.stay_in_page(linear, size);
-        }
         let wide = self.b.ins().uextend(I64, linear);
-        if !write {
-            let none = self.b.ins().icmp_imm_s(IntCC::Equal, entry, 0);
-            self.give_up_if(none);
-            return self.b.ins().iadd(entry, wide);
-        }
-        let entry = self.permit_store(entry, wide, size);
+        let plain = self.is_plain(entry, wide, size);
+        let entry = if write { self.permit_store(plain, entry, wide, size) } else { self.permit_load(plain, entry) };
         self.b.ins().iadd(entry, wide)
     }
 
-    /// Leaves where the bytes reach into the next page.
-    fn stay_in_page(&mut self, linear: Value, size: u32) {
+    /// Whether an entry is a plain one and the bytes end in its page: one number for both questions, so that
+    /// there is one branch.
+    fn is_plain(&mut self, entry: Value, linear: Value, size: u32) -> Value {
+        if size == 1 {
+            return self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, entry, 0);
+        }
+        // negative for a plain entry
+        let absent = self.b.ins().ineg(entry);
         let offset = self.b.ins().band_imm_u(linear, i64::from(PAGE - 1));
-        let across = self.b.ins().icmp_imm_s(IntCC::UnsignedGreaterThan, offset, i64::from(PAGE - size));
-        self.give_up_if(across);
+        // negative up to the last offset
+        let beyond = self.b.ins().iadd_imm_s(offset, i64::from(size) - i64::from(PAGE) - 1);
+        let both = self.b.ins().band(absent, beyond);
+        self.b.ins().icmp_imm_s(IntCC::SignedLessThan, both, 0)
+    }
+
+    fn permit_load(&mut self, plain: Value, entry: Value) -> Value {
+        let (there, on) = (self.leave(), self.b.create_block());
+        self.b.ins().brif(plain, on, &[], there, &[]);
+        self.go(on);
+        entry
     }
 
     /// The entry to add for a store; leaves where there is none or the bytes are code.
-    fn permit_store(&mut self, entry: Value, linear: Value, size: u32) -> Value {
+    fn permit_store(&mut self, plain: Value, entry: Value, linear: Value, size: u32) -> Value {
         let (special, on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(special);
-        let plain = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, entry, 0);
         self.b.append_block_param(on, I64);
         self.b.ins().brif(plain, on, &[entry.into()], special, &[]);
         self.go(special);

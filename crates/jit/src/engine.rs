@@ -16,7 +16,6 @@ use crate::x87;
 use cpu::{Engine, Flow, Insn, Meter, Monitor, State, StopReason, eflags, seg};
 use interp::Interpreter;
 use mem::{Memory, Trace};
-use std::time::Instant;
 
 /// Runs of a block by the interpreter before it becomes the head of a region.
 const HOT: u32 = 3000;
@@ -349,7 +348,6 @@ impl Jit {
 
     /// Compiles the region at EIP.
     fn compile(&mut self, cpu: &State, mem: &mut Memory, key: Key) {
-        let start = Instant::now();
         let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
         let entry = mem.lookup_execute(linear);
         if entry == 0 || self.regions.expects_door(mem.physical_of(entry, linear), key) {
@@ -367,7 +365,6 @@ impl Jit {
             plan.grouped = !self.hints.ungrouped(mem.physical_of(entry, linear), key);
             self.order(mem, plan, linear);
         }
-        self.meter.compile_nanos += start.elapsed().as_nanos() as u64;
     }
 
     /// Has a plan compiled: by the worker, or at once where there is none.
@@ -386,7 +383,8 @@ impl Jit {
                 Err(job) => return self.regions.kill(job.plan.id),
             },
         };
-        self.install(Made { nanos: 0, ..made });
+        self.meter.compile_nanos += made.nanos;
+        self.install(made);
     }
 
     /// Takes what the worker has done.

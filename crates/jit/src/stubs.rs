@@ -49,6 +49,13 @@ pub(crate) fn fine(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
         b.seal_block(look);
         b.switch_to_block(look);
         let entry = b.ins().band_imm_s(entry, !FINE);
+        let inside = b.create_block();
+        let offset = b.ins().band_imm_u(linear, 4095);
+        let end = b.ins().iadd(offset, size);
+        let across = b.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, end, 4096);
+        b.ins().brif(across, none, &[], inside, &[]);
+        b.seal_block(inside);
+        b.switch_to_block(inside);
         let hit = hits_code(b, ctx, entry, linear, size);
         b.ins().brif(hit, none, &[], good, &[]);
         b.seal_block(none);
