@@ -105,7 +105,7 @@ impl Jit {
         let options = Options { host: backend.host_convention() };
         Ok(Jit {
             interpreter: Interpreter::default(),
-            regions: Regions::new(),
+            regions: Regions::new(dispatch),
             cache,
             compilers: Compilers::Here(Box::new(Compiler { backend, options, addresses, x87 })),
             context: Box::new(Context::new()),

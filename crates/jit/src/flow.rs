@@ -33,6 +33,7 @@ pub(crate) fn finish(
         model,
         pages,
         sensitive,
+        links: Box::default(),
         span: (first, last),
         mentioned,
         written,

@@ -23,6 +23,7 @@ mod fpu;
 mod group;
 mod hints;
 mod key;
+mod links;
 mod lower;
 mod mapped;
 mod plan;

@@ -3,6 +3,7 @@
 
 use crate::effects::{Effects, Mask, Tracker};
 use crate::key::Key;
+use crate::links::Link;
 use cpu::{CodeSize, CpuModel, Insn, Kind, State, seg};
 use isa::{MAX_LENGTH, Mnemonic, Routine, decode, routine};
 use mem::{Memory, PAGE, PAGE_SHIFT};
@@ -92,7 +93,7 @@ pub(crate) struct Page {
 }
 
 /// A region to be compiled.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) key: Key,
     pub(crate) model: CpuModel,
@@ -101,6 +102,8 @@ pub(crate) struct Plan {
     pub(crate) pages: Vec<Page>,
     /// Its sensitive instructions, at addresses that compiled code may know.
     pub(crate) sensitive: Box<[Insn]>,
+    /// The ways out that are known, which compiled code knows as well.
+    pub(crate) links: Box<[Link]>,
     /// Lowest and highest offset of a byte, from the head.
     pub(crate) span: (i32, i32),
     /// Registers read or written.
@@ -112,6 +115,13 @@ pub(crate) struct Plan {
     pub(crate) grouped: bool,
     /// The region's name, told at exits.
     pub(crate) id: u32,
+}
+
+impl Plan {
+    /// The link to an offset from the head.
+    pub(crate) fn link(&self, off: u32) -> Option<&Link> {
+        self.links.iter().find(|l| l.off == off)
+    }
 }
 
 /// What the planner asks about code that ran before.
@@ -156,8 +166,10 @@ pub(crate) fn plan(cpu: &State, mem: &Memory, key: Key, profile: &impl Profile) 
     p.explore();
     let useful = p.blocks.first().is_some_and(|b| !b.steps.is_empty());
     useful.then(|| {
+        let links = p.links();
         let pages = p.pages.into_iter().map(|(_, page)| page).collect();
-        crate::flow::finish(p.blocks, pages, p.sensitive.into(), key, cpu.model)
+        let plan = crate::flow::finish(p.blocks, pages, p.sensitive.into(), key, cpu.model);
+        Plan { links, ..plan }
     })
 }
 
@@ -195,6 +207,24 @@ impl<P: Profile> Planner<'_, P> {
         }
         let physical = self.mem.physical_of(entry, linear);
         self.profile.ran(physical) && !self.profile.compiled(physical)
+    }
+
+    /// One for each known way out to where code may be.
+    fn links(&self) -> Box<[Link]> {
+        // 16-bit targets wrap, which offsets from the head do not show
+        let wide = self.key.code32();
+        let outs = self.blocks.iter().flat_map(|b| outs_of(&b.end)).filter(|_| wide);
+        let mut offsets: Vec<u32> = outs.collect();
+        offsets.sort_unstable();
+        offsets.dedup();
+        offsets.into_iter().filter_map(|off| self.link(off)).collect()
+    }
+
+    fn link(&self, off: u32) -> Option<Link> {
+        let linear = self.head.wrapping_add(off);
+        let entry = self.mem.lookup_execute(linear);
+        let page = self.pages.iter().position(|(number, _)| *number == linear >> PAGE_SHIFT);
+        (entry != 0).then(|| Link::new(off, self.mem.physical_of(entry, linear), entry, page))
     }
 
     fn page(&mut self, linear: u32) -> Option<usize> {
@@ -405,6 +435,16 @@ impl<P: Profile> Planner<'_, P> {
         }
         seen
     }
+}
+
+/// The offsets from the head that an end leads to outside of the region.
+fn outs_of(end: &End) -> Vec<u32> {
+    let targets = match end {
+        End::Next(t) | End::Jump(t) | End::Callout(t, _) => vec![*t],
+        End::Branch(a, b) => vec![*a, *b],
+        End::Indirect(_) | End::Leave(_) => vec![],
+    };
+    targets.into_iter().filter_map(|t| if let Target::Out(off) = t { Some(off) } else { None }).collect()
 }
 
 /// The blocks of the region that an end leads to.

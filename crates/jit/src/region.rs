@@ -7,6 +7,7 @@ use crate::flags::FlagState;
 use crate::fpu::Stubs;
 use crate::group::group;
 use crate::key::Key;
+use crate::links::Link;
 use crate::lower::{Lower, PendingExit, Snapshot, Transfer, Unsupported, Val, Variables, bits, own, type_of};
 use crate::plan::{End, FlagNeed, Plan, Target};
 use cpu::Width::B32;
@@ -240,7 +241,11 @@ impl Region {
             }
             End::Jump(t) => {
                 l.publish();
-                let ip = if let Some(Transfer::Jump(ip)) = l.transfer { Some(ip) } else { None };
+                // in 16-bit code the target wraps, which offsets from the head do not
+                let ip = match l.transfer {
+                    Some(Transfer::Jump(ip)) if !l.plan.key.code32() => Some(ip),
+                    _ => None,
+                };
                 self.go(l, n, *t, ip);
             }
             End::Branch(taken, not) => self.branch(l, n, *taken, *not),
@@ -312,12 +317,16 @@ impl Region {
         match target {
             Target::Block(n) => self.go_to_block(l, from, n),
             Target::Out(off) => {
+                let link = if ip.is_none() { l.plan.link(off) } else { None };
                 let ip = match ip {
                     Some(v) => l.node(B32, v),
                     None => l.ip(off),
                 };
                 put_away(l, ip);
-                dispatch(l);
+                match link {
+                    Some(link) => follow(l, from, link, ip),
+                    None => dispatch(l),
+                }
             }
         }
     }
@@ -386,6 +395,44 @@ fn dispatch(l: &mut Lower<'_, '_>) {
     l.b.ins().return_call_indirect(s, dispatch, &[ctx, state, ctx]);
 }
 
+/// On by a link, where its target is still in the page that was seen when the region was planned.
+fn follow(l: &mut Lower<'_, '_>, from: usize, link: &Link, ip: Value) {
+    if link.page.is_none() || link.page != l.plan.blocks[from].pages.last().copied() {
+        let entry = execute_entry(l, ip);
+        let expected = l.b.ins().iconst(I64, link.entry as i64);
+        let same = l.b.ins().icmp(IntCC::Equal, entry, expected);
+        let (on, other) = (l.b.create_block(), l.b.create_block());
+        l.b.ins().brif(same, on, &[], other, &[]);
+        l.go(other);
+        dispatch(l);
+        l.go(on);
+    }
+    let cell = l.b.ins().iconst(I64, &raw const *link as i64);
+    let code = l.b.ins().load(I64, own(), cell, offset_of!(Link, code) as i32);
+    let index = l.b.ins().load(I64, own(), cell, offset_of!(Link, index) as i32);
+    let s = l.b.import_signature(region_signature());
+    let (ctx, state) = (l.ctx, l.state);
+    l.b.ins().return_call_indirect(s, code, &[ctx, state, index]);
+}
+
+/// The execute entry of the page at an EIP.
+fn execute_entry(l: &mut Lower<'_, '_>, ip: Value) -> Value {
+    let execute = l.load_context(I64, context::EXECUTE);
+    let linear = if l.plan.key.cs_flat() {
+        ip
+    } else {
+        let at =
+            offset_of!(State, seg) + size_of::<Segment>() * usize::from(seg::CS) + offset_of!(Segment, base);
+        let base = l.load_own(I32, at as i32);
+        l.b.ins().iadd(ip, base)
+    };
+    let number = l.b.ins().ushr_imm_u(linear, 12);
+    let number = l.b.ins().uextend(I64, number);
+    let at = l.b.ins().ishl_imm_u(number, 3);
+    let at = l.b.ins().iadd(execute, at);
+    l.b.ins().load(I64, own(), at, 0)
+}
+
 /// Loads all that the region mentions.
 fn reload(l: &mut Lower<'_, '_>) {
     for slot in bits(l.plan.mentioned) {
@@ -452,23 +499,10 @@ fn check_pages(l: &mut Lower<'_, '_>, n: usize, exit: Exit) {
     let off = std::mem::replace(&mut l.off, block.off);
     let there = l.exit_block(exit);
     l.off = off;
-    let execute = l.load_context(I64, context::EXECUTE);
-    let cs = if plan.key.cs_flat() {
-        None
-    } else {
-        let at =
-            offset_of!(State, seg) + size_of::<Segment>() * usize::from(seg::CS) + offset_of!(Segment, base);
-        Some(l.load_own(I32, at as i32))
-    };
     let last = block.steps.last().map_or(block.off, |s| s.off.wrapping_add(u32::from(s.insn.len) - 1));
     for (&page, off) in block.pages.iter().zip([block.off, last]) {
         let ip = l.ip(off);
-        let linear = cs.map_or(ip, |base| l.b.ins().iadd(ip, base));
-        let number = l.b.ins().ushr_imm_u(linear, 12);
-        let number = l.b.ins().uextend(I64, number);
-        let at = l.b.ins().ishl_imm_u(number, 3);
-        let at = l.b.ins().iadd(execute, at);
-        let entry = l.b.ins().load(I64, own(), at, 0);
+        let entry = execute_entry(l, ip);
         let expected = l.b.ins().iconst(I64, plan.pages[page].entry as i64);
         let other = l.b.ins().icmp(IntCC::NotEqual, entry, expected);
         l.leave_if(other, there);

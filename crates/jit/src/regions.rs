@@ -3,6 +3,7 @@
 use crate::context::{JUMPS, Jump};
 use crate::hints::Redone;
 use crate::key::Key;
+use crate::links::{Link, Wanted};
 use crate::plan::Plan;
 use crate::stubs::jump_slot;
 use cpu::Insn;
@@ -30,6 +31,7 @@ pub(crate) struct Region {
     /// Compiled code knows their addresses.
     #[allow(dead_code, reason = "kept for the machine code that points into it")]
     sensitive: Box<[Insn]>,
+    links: Box<[Link]>,
 }
 
 /// Where code can be entered.
@@ -52,10 +54,14 @@ pub(crate) struct Regions {
     planned: FxHashSet<(u32, Key)>,
     serial: u64,
     pub(crate) jumps: Box<[Jump]>,
+    wanted: Wanted,
+    /// Where links lead that have no region to lead to.
+    dispatcher: u64,
 }
 
 impl Regions {
-    pub(crate) fn new() -> Regions {
+    /// None yet; `dispatcher` is the host address of the code that goes by the jump cache.
+    pub(crate) fn new(dispatcher: u64) -> Regions {
         Regions {
             all: Vec::new(),
             free: Vec::new(),
@@ -65,6 +71,8 @@ impl Regions {
             planned: FxHashSet::default(),
             serial: 0,
             jumps: vec![Jump::NONE; JUMPS].into(),
+            wanted: Wanted::default(),
+            dispatcher,
         }
     }
 
@@ -148,6 +156,7 @@ impl Regions {
             grouped: plan.grouped,
             redone: Redone::default(),
             sensitive: Box::default(),
+            links: Box::default(),
         });
         self.serial
     }
@@ -172,10 +181,29 @@ impl Regions {
         let opened = entries.iter().map(|e| e.0).collect();
         let Some(Some(region)) = self.all.get_mut(id as usize) else { return opened };
         (region.entries, region.code, region.sensitive) = (entries, code, plan.sensitive);
+        region.links = plan.links;
         region.planned.drain(..).for_each(|e| {
             self.planned.remove(&e);
         });
+        self.link(id, plan.key);
         opened
+    }
+
+    /// Lets a new region's links lead to others' doors, and others' to its own.
+    fn link(&mut self, id: u32, key: Key) {
+        let Regions { all, doors, wanted, dispatcher, .. } = self;
+        let Some(Some(region)) = all.get(id as usize) else { return };
+        let nowhere = (*dispatcher, 0);
+        let door = |at: u32| doors.get(&(at, key)).map_or(nowhere, |d| (d.code, d.index));
+        wanted.add(id, key, &region.links, door);
+        region.entries.iter().for_each(|&e| wanted.lead(e, door(e.0), |n| links_of(all, n)));
+    }
+
+    /// Lets links to a region's doors lead to the dispatcher, and forgets its own.
+    fn unlink(&mut self, id: u32, region: &Region) {
+        self.wanted.remove(id, region.head.1, &region.links);
+        let nowhere = (self.dispatcher, 0);
+        region.entries.iter().for_each(|&e| self.wanted.lead(e, nowhere, |n| links_of(&self.all, n)));
     }
 
     /// The grains of a frame that regions were made from.
@@ -200,6 +228,7 @@ impl Regions {
     /// Drops a region.
     pub(crate) fn kill(&mut self, id: u32) {
         let Some(region) = self.all[id as usize].take() else { return };
+        self.unlink(id, &region);
         for e in region.entries {
             self.doors.remove(&e);
         }
@@ -240,12 +269,17 @@ impl Regions {
         self.planned.clear();
         self.covered.clear();
         self.jumps.fill(Jump::NONE);
+        self.wanted.clear();
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.all.len() - self.free.len()
     }
+}
+
+fn links_of(all: &[Option<Region>], id: u32) -> Option<&[Link]> {
+    all.get(id as usize)?.as_ref().map(|r| &*r.links)
 }
 
 /// The address in the arena of an offset from a head at linear address `head`.
