@@ -58,11 +58,14 @@ pub(crate) struct Context {
     /// The region that was left so.
     pub(crate) region: u32,
     /// How the flags are kept: low half 0 for the state's canonical form, else a [`Kind`] of
-    /// `flags_a` and `flags_b`; upper half the same for an INC or DEC after that, of `flags_step`.
+    /// `flags_a` and `flags_b`; upper half the same for an INC or DEC after that, of `flags_step`, and
+    /// the flags that were given after both, as [`given_mask`].
     pub(crate) flags_kinds: u64,
     pub(crate) flags_a: u64,
     pub(crate) flags_b: u64,
     pub(crate) flags_step: u64,
+    /// The flags that were given, each at the bit of its number.
+    pub(crate) flags_given: u64,
     /// Operands and results of routines outside, and of x87 instructions.
     pub(crate) slot: u128,
     /// The guest's x87 registers are in the host's unit.
@@ -82,7 +85,8 @@ macro_rules! offsets {
 offsets! {
     READ: read; WRITE: write; EXECUTE: execute; CODE_MAP: code_map; ARENA: arena; JUMP_CACHE: jumps;
     KEY: key; LEFT: left; EXIT: exit; REGION: region; FLAGS_KINDS: flags_kinds;
-    FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step; SLOT: slot; X87_LIVE: x87_live;
+    FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step;
+    FLAGS_GIVEN: flags_given; SLOT: slot; X87_LIVE: x87_live;
 }
 
 /// A kind of kept flags in [`Context::flags_kinds`]: what was done, and the width in bytes.
@@ -114,6 +118,11 @@ impl Kind {
     }
 }
 
+/// A mask of flags that were given, in its place above the step's kind.
+pub(crate) fn given_mask(flags: u8) -> u32 {
+    u32::from(flags) << 16
+}
+
 impl Context {
     pub(crate) fn new() -> Context {
         Context {
@@ -131,6 +140,7 @@ impl Context {
             flags_a: 0,
             flags_b: 0,
             flags_step: 0,
+            flags_given: 0,
             slot: 0,
             x87_live: 0,
             call: 0,

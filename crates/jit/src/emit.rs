@@ -77,6 +77,9 @@ impl Emit for Lower<'_, '_> {
     fn sar(&mut self, w: Width, a: Val, n: Val) -> Val {
         self.shift_right(w, a, n, true)
     }
+    fn rotl(&mut self, w: Width, a: Val, n: Val) -> Val {
+        self.rotated(w, a, n)
+    }
     fn sext(&mut self, from: Width, to: Width, a: Val) -> Val {
         self.extended(from, to, a, true)
     }
@@ -255,6 +258,9 @@ impl Emit for Lower<'_, '_> {
     fn set_flags(&mut self, f: Flags<Val>) {
         self.say(f);
     }
+    fn set_flags_if(&mut self, c: Val, f: Flags<Val>) {
+        self.say_if(c, f);
+    }
     fn flag(&mut self, f: Flag) -> Val {
         self.one_flag(f)
     }
@@ -347,7 +353,7 @@ impl Lower<'_, '_> {
         // loads of the block before are good in both
         self.b.ins().brif(c, then, &[], other, &[]);
         self.go(then);
-        let (registers, written, flags, base) = (self.registers, self.written, self.flags, self.base);
+        let (registers, written, flags, base) = (self.registers, self.written, self.flags.clone(), self.base);
         self.written = 0;
         body(self);
         let changed = self.written;
@@ -359,7 +365,7 @@ impl Lower<'_, '_> {
         }
         self.b.ins().jump(join, &new);
         self.go(other);
-        (self.registers, self.flags, self.base) = (registers, flags, base);
+        (self.registers, self.flags, self.base) = (registers, flags.clone(), base);
         let mut old: Vec<BlockArg> = bits(changed).map(|n| self.slot_node(n).into()).collect();
         if says {
             let pair = self.pair();
@@ -375,7 +381,7 @@ impl Lower<'_, '_> {
         self.go(join);
         merged.into_iter().for_each(|(n, v)| self.set_slot(n, Val::Node(v)));
         if let Some((result, aux)) = pair {
-            self.flags = FlagState { base: Base::Pair(Val::Node(result), Val::Node(aux)), step: None };
+            self.flags = FlagState::of(Base::Pair(Val::Node(result), Val::Node(aux)));
         }
     }
 

@@ -22,6 +22,7 @@ mod fold;
 mod fpu;
 mod group;
 mod hints;
+mod kept;
 mod key;
 mod lower;
 mod mapped;

@@ -310,7 +310,7 @@ impl Lower<'_, '_> {
         let dirty = bits(self.dirty).map(|slot| (slot, self.slot(slot))).collect();
         Snapshot {
             dirty,
-            flags: self.flags,
+            flags: self.flags.clone(),
             left: self.left,
             undone: self.undone,
             off: self.off,

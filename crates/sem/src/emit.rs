@@ -113,6 +113,16 @@ pub trait Emit: Sized {
     fn shr(&mut self, w: Width, a: Self::Val, n: Self::Val) -> Self::Val;
     /// Arithmetic right shift; the count is below the width.
     fn sar(&mut self, w: Width, a: Self::Val, n: Self::Val) -> Self::Val;
+    /// Left rotation; the count is below the width.
+    #[inline(always)]
+    fn rotl(&mut self, w: Width, a: Self::Val, n: Self::Val) -> Self::Val {
+        let bits = self.imm(w, u64::from(w.bits()));
+        let mask = self.imm(w, u64::from(w.bits() - 1));
+        let back = self.sub(w, bits, n);
+        let back = self.and(w, back, mask);
+        let (high, low) = (self.shl(w, a, n), self.shr(w, a, back));
+        self.or(w, high, low)
+    }
     /// Sign extension.
     fn sext(&mut self, from: Width, to: Width, a: Self::Val) -> Self::Val;
     /// Zero extension.
@@ -215,6 +225,11 @@ pub trait Emit: Sized {
 
     /// Sets the arithmetic flags.
     fn set_flags(&mut self, f: Flags<Self::Val>);
+    /// Sets them only if `c` is not 0.
+    #[inline(always)]
+    fn set_flags_if(&mut self, c: Self::Val, f: Flags<Self::Val>) {
+        self.when(c, |e| e.set_flags(f));
+    }
     /// One arithmetic flag, 0 or 1.
     fn flag(&mut self, f: Flag) -> Self::Val;
     /// A condition code (SDM vol. 2, appendix B, table B-10), 0 or 1.

@@ -78,13 +78,7 @@ fn product_flags<E: Emit>(e: &mut E, w: Width, (low, high): (E::Val, E::Val), ov
     let model = e.model();
     let af = e.imm(B32, u64::from(model == CpuModel::I286));
     if model > CpuModel::I286 {
-        let image = crate::flags::image(e);
-        let keep = e.imm(B32, 0xd4);
-        let image = e.and(B32, image, keep);
-        let both = e.imm(B32, 0x801);
-        let both = e.mul(B32, over, both);
-        let image = e.or(B32, image, both);
-        return e.set_flags(Flags::Image(image));
+        return e.set_flags(Flags::carry_and_overflow(over, over));
     }
     if model == CpuModel::I8086 && signed {
         let wide = e.zext(w, B64, low);
@@ -153,12 +147,9 @@ pub fn div<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
 #[inline(always)]
 fn quotient_flags<E: Emit>(e: &mut E) {
     if e.model() > CpuModel::I286 {
-        let image = crate::flags::image(e);
-        let keep = e.imm(B32, 0x801);
-        let image = e.and(B32, image, keep);
-        let af = e.imm(B32, 0x10);
-        let image = e.or(B32, image, af);
-        e.set_flags(Flags::Image(image));
+        let (zero, one) = (e.imm(B32, 0), e.imm(B32, 1));
+        // CF, PF, AF, ZF, SF, OF
+        e.set_flags(Flags::Given([None, Some(zero), Some(one), Some(zero), Some(zero), None]));
     }
 }
 
@@ -269,10 +260,10 @@ fn division_flags<E: Emit>(
     e.set_flags(Flags::Sub { w, a, b, r });
     let own_cf = e.flag(Flag::CF);
     let cf = e.select(B32, overflows, own_cf, cf);
-    crate::alu::replace_flag(e, 0, cf);
+    e.set_flags(Flags::one(Flag::CF, cf));
     if let Some(kept) = of_kept {
         let of = e.flag(Flag::OF);
         let of = e.and(B32, of, kept);
-        crate::alu::replace_flag(e, 11, of);
+        e.set_flags(Flags::one(Flag::OF, of));
     }
 }
