@@ -1,13 +1,14 @@
 //! Guest memory in compiled code: segmentation, the shadow, and what was found before.
 
+use crate::across;
 use crate::context;
 use crate::group::Group;
-use crate::lower::{Found, Lower, Val, own};
+use crate::lower::{Lower, Val, own};
 use cpu::Width::B32;
 use cpu::{Segment, State, reg};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{InstBuilder, Signature, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, Signature, Value};
 use cranelift_codegen::isa::CallConv;
 use mem::{PAGE, PAGE_SHIFT};
 use std::mem::offset_of;
@@ -32,7 +33,7 @@ impl Lower<'_, '_> {
             return self.in_group(group, offset, 0);
         }
         if self.plan.key.flat(segment, write) {
-            return self.find_linear(offset, 0, size, write);
+            return self.shadow_lookup(offset, size, write);
         }
         let last = if write { offset_of!(Segment, write_last) } else { offset_of!(Segment, read_last) };
         let last = self.load_own(I64, segment_field(segment, last));
@@ -43,6 +44,10 @@ impl Lower<'_, '_> {
         let base = self.load_own(I32, segment_field(segment, offset_of!(Segment, base)));
         let linear = self.b.ins().iadd(base, offset);
         self.shadow_lookup(linear, size, write)
+    }
+
+    fn displaced(&mut self, base: Value, disp: u32) -> Value {
+        if disp == 0 { base } else { self.b.ins().iadd_imm_s(base, i64::from(disp as i32)) }
     }
 
     /// The host address of a memory operand, with what was found near it used again.
@@ -57,7 +62,8 @@ impl Lower<'_, '_> {
         }
         if self.plan.key.flat(i.seg, write) && i.addr32 && i.index == reg::NONE && i.base != reg::NONE {
             let base = self.slot_node(u32::from(i.base & 7));
-            return self.find_linear(base, i.disp, size, write);
+            let linear = self.displaced(base, i.disp);
+            return self.shadow_lookup(linear, size, write);
         }
         let offset = self.effective();
         self.touch -= 1;
@@ -75,11 +81,9 @@ impl Lower<'_, '_> {
         let host = match self.groups[group].host {
             Some(host) => host,
             None => {
-                let first = disp.wrapping_sub(at);
-                let linear =
-                    if first == 0 { base } else { self.b.ins().iadd_imm_s(base, i64::from(first as i32)) };
+                let linear = self.displaced(base, disp.wrapping_sub(at));
                 let Group { size, write, .. } = self.groups[group];
-                let host = self.shadow_lookup(linear, size, write);
+                let host = self.look_up(linear, size, write, across::GROUP);
                 self.groups[group].host = Some(host);
                 host
             }
@@ -87,69 +91,87 @@ impl Lower<'_, '_> {
         if at == 0 { host } else { self.b.ins().iadd_imm_s(host, i64::from(at)) }
     }
 
-    /// As [`Lower::shadow_lookup`] for `base + disp`, or out of what was found before.
-    fn find_linear(&mut self, base: Value, disp: u32, size: u32, write: bool) -> Value {
-        let inside = |f: &&Found| {
-            let from = disp.wrapping_sub(f.disp);
-            f.base == base && (f.write || !write) && from <= f.size && size <= f.size - from
-        };
-        if let Some(f) = self.found.iter().find(inside).copied() {
-            let from = disp.wrapping_sub(f.disp);
-            return if from == 0 { f.host } else { self.b.ins().iadd_imm_s(f.host, i64::from(from)) };
-        }
-        let linear = if disp == 0 { base } else { self.b.ins().iadd_imm_s(base, i64::from(disp as i32)) };
-        let host = self.shadow_lookup(linear, size, write);
-        self.found.push(Found { base, disp, size, write, host });
-        host
+    /// The host address of one access.
+    fn shadow_lookup(&mut self, linear: Value, size: u32, write: bool) -> Value {
+        let how = if write { across::TOGETHER } else { across::apart(self.touch) };
+        self.look_up(linear, size, write, how)
     }
 
     /// The one way to a host address: page number, entry, a look at the page's end, test, sum. What has
-    /// no entry, or may hit code, goes the cold way.
-    pub(crate) fn shadow_lookup(&mut self, linear: Value, size: u32, write: bool) -> Value {
+    /// no entry, or may hit code, goes the cold way, as does what reaches into the next page ([`across`] says how).
+    fn look_up(&mut self, linear: Value, size: u32, write: bool, how: u64) -> Value {
         let array = self.array(write);
         let page = self.b.ins().ushr_imm_u(linear, i64::from(PAGE_SHIFT));
         let page = self.b.ins().uextend(I64, page);
         let at = self.b.ins().ishl_imm_u(page, 3);
         let at = self.b.ins().iadd(array, at);
         let entry = self.b.ins().load(I64, own(), at, 0);
-        if size > 1 {
-            self.stay_in_page(linear, size);
-        }
+        let on = self.b.create_block();
+        self.b.append_block_param(on, I64);
+        let crossing = (size > 1).then(|| self.stay_in_page(linear, size));
         let wide = self.b.ins().uextend(I64, linear);
-        if !write {
-            let none = self.b.ins().icmp_imm_s(IntCC::Equal, entry, 0);
-            self.give_up_if(none);
-            return self.b.ins().iadd(entry, wide);
+        if write {
+            self.permit_store(entry, wide, size, on);
+        } else {
+            let none = self.leave();
+            self.b.ins().brif(entry, on, &[entry.into()], none, &[]);
         }
-        let entry = self.permit_store(entry, wide, size);
+        if let Some(cold) = crossing {
+            self.go(cold);
+            let wide = self.b.ins().uextend(I64, linear);
+            let kind = u64::from(size) | how << across::HOW | u64::from(write) << across::WRITE;
+            let kind = self.b.ins().iconst(I64, kind as i64);
+            let entry = self.ask(self.addresses.across, &[wide, kind]);
+            let there = self.leave();
+            self.b.ins().brif(entry, on, &[entry.into()], there, &[]);
+        }
+        self.go(on);
+        let wide = self.b.ins().uextend(I64, linear);
+        let entry = self.b.block_params(on)[0];
         self.b.ins().iadd(entry, wide)
     }
 
-    /// Leaves where the bytes reach into the next page.
-    fn stay_in_page(&mut self, linear: Value, size: u32) {
+    /// Goes on where the bytes do not reach into the next page; the block for those that do.
+    fn stay_in_page(&mut self, linear: Value, size: u32) -> Block {
+        let (cold, inside) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        if size.is_power_of_two() && size <= 16 {
+            // one look at the last bytes of the page, whose very last `size` are in order
+            let end = self.b.ins().iadd_imm_s(linear, i64::from(size));
+            let end = self.b.ins().band_imm_u(end, i64::from(PAGE - size));
+            let near = self.b.create_block();
+            self.b.set_cold_block(near);
+            self.b.ins().brif(end, inside, &[], near, &[]);
+            self.go(near);
+        }
         let offset = self.b.ins().band_imm_u(linear, i64::from(PAGE - 1));
         let across = self.b.ins().icmp_imm_s(IntCC::UnsignedGreaterThan, offset, i64::from(PAGE - size));
-        self.give_up_if(across);
+        self.b.ins().brif(across, cold, &[], inside, &[]);
+        self.go(inside);
+        cold
     }
 
-    /// The entry to add for a store; leaves where there is none or the bytes are code.
-    fn permit_store(&mut self, entry: Value, linear: Value, size: u32) -> Value {
-        let (special, on) = (self.b.create_block(), self.b.create_block());
+    /// Goes on with the entry to add for a store; leaves where there is none or the bytes are code.
+    fn permit_store(&mut self, entry: Value, linear: Value, size: u32, on: Block) {
+        let special = self.b.create_block();
         self.b.set_cold_block(special);
         let plain = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, entry, 0);
-        self.b.append_block_param(on, I64);
         self.b.ins().brif(plain, on, &[entry.into()], special, &[]);
         self.go(special);
-        let s = self.b.import_signature(fine_signature());
-        let f = self.b.ins().iconst(I64, self.addresses.fine as i64);
         let size = self.b.ins().iconst(I64, i64::from(size));
-        let ctx = self.ctx;
-        self.b.ins().call_indirect(s, f, &[ctx, entry, linear, size]);
-        let entry = self.load_context(I64, context::SLOT);
+        let entry = self.ask(self.addresses.fine, &[entry, linear, size]);
         let there = self.leave();
         self.b.ins().brif(entry, on, &[entry.into()], there, &[]);
-        self.go(on);
-        self.b.block_params(on)[0]
+    }
+
+    /// What a routine that keeps all registers says: it takes the context first.
+    fn ask(&mut self, routine: u64, arguments: &[Value]) -> Value {
+        let s = crate::backend::signature(CallConv::PreserveAll, 1 + arguments.len());
+        let s = self.b.import_signature(s);
+        let f = self.b.ins().iconst(I64, routine as i64);
+        let all: Vec<Value> = std::iter::once(self.ctx).chain(arguments.iter().copied()).collect();
+        self.b.ins().call_indirect(s, f, &all);
+        self.load_context(I64, context::SLOT)
     }
 
     /// The offset of the memory operand.

@@ -5,6 +5,9 @@ use std::mem::offset_of;
 /// Entries of the jump cache.
 pub(crate) const JUMPS: usize = 1 << 14;
 
+/// Accesses of an instruction whose bytes can be taken from two pages.
+pub(crate) const SPLIT: usize = 8;
+
 /// One guess: where the code for a linear address is.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -68,6 +71,10 @@ pub(crate) struct Context {
     pub(crate) flags_given: u64,
     /// Operands and results of routines outside, and of x87 instructions.
     pub(crate) slot: u128,
+    /// Bytes from the end of one page and the start of the next, for each access of an instruction.
+    pub(crate) split: [[u8; 16]; SPLIT],
+    /// Not 0: code was left for an access across pages. No hint is made of it: the next one is not across.
+    pub(crate) crossed: u32,
     /// The guest's x87 registers are in the host's unit.
     pub(crate) x87_live: u32,
     /// What a routine outside needs: see `engine::Call`.
@@ -142,6 +149,8 @@ impl Context {
             flags_step: 0,
             flags_given: 0,
             slot: 0,
+            split: [[0; 16]; SPLIT],
+            crossed: 0,
             x87_live: 0,
             call: 0,
             called: 0,

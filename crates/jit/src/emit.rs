@@ -59,6 +59,9 @@ impl Emit for Lower<'_, '_> {
     fn urem(&mut self, w: Width, a: Val, b: Val) -> Val {
         self.quotient(w, a, b, true)
     }
+    fn quotient(&mut self, w: Width, signed: bool, a: (Val, Val), b: Val) -> Result<Val, Unsupported> {
+        Ok(if signed { self.signed_division(w, a, b) } else { self.unsigned_division(w, a, b) })
+    }
     fn and(&mut self, w: Width, a: Val, b: Val) -> Val {
         self.conjunction(w, a, b)
     }

@@ -97,7 +97,6 @@ pub(crate) fn build(
         leave: None,
         exits: Vec::new(),
         transfer: None,
-        found: Vec::new(),
         arrays: [None; 2],
         note: None,
         x87_in: None,

@@ -101,6 +101,25 @@ pub trait Emit: Sized {
     fn udiv(&mut self, w: Width, a: Self::Val, b: Self::Val) -> Self::Val;
     /// Unsigned remainder; 0 where the divisor is 0.
     fn urem(&mut self, w: Width, a: Self::Val, b: Self::Val) -> Self::Val;
+    /// The quotient of two halves, high first, by a divisor, all of width `w` and unsigned or signed; it
+    /// truncates towards zero.
+    ///
+    /// # Errors
+    /// #DE where the divisor is 0 or the quotient does not fit the width.
+    #[inline(always)]
+    fn quotient(
+        &mut self,
+        w: Width,
+        signed: bool,
+        dividend: (Self::Val, Self::Val),
+        divisor: Self::Val,
+    ) -> Result<Self::Val, Self::Stop> {
+        if signed {
+            crate::muldiv::signed_quotient(self, w, dividend, divisor)
+        } else {
+            crate::muldiv::unsigned_quotient(self, w, dividend, divisor)
+        }
+    }
     /// Bitwise and.
     fn and(&mut self, w: Width, a: Self::Val, b: Self::Val) -> Self::Val;
     /// Bitwise or.
