@@ -2,14 +2,16 @@
 
 use crate::across;
 use crate::context;
+use crate::emit::Place;
 use crate::group::Group;
-use crate::lower::{Lower, Val, own};
+use crate::lower::{Lower, Val, guest, own};
 use cpu::Width::B32;
 use cpu::{Segment, State, reg};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, Signature, Value};
 use cranelift_codegen::isa::CallConv;
+use isa::Mnemonic;
 use mem::{PAGE, PAGE_SHIFT};
 use std::mem::offset_of;
 
@@ -97,25 +99,51 @@ impl Lower<'_, '_> {
         self.look_up(linear, size, write, how)
     }
 
+    /// The running instruction does nothing but a store, before which it may still leave: a MOV.
+    pub(crate) fn only_stores(&self) -> bool {
+        self.insn.code.mnemonic() == Mnemonic::Mov
+    }
+
+    /// The operand of such an instruction: its place, where that is known from others or has limits, or where to
+    /// look for it.
+    pub(crate) fn store_operand(&mut self, w: cpu::Width) -> Place {
+        let i = self.insn;
+        let grouped = self.group_of.get(self.touch).copied().flatten().is_some();
+        if grouped || w == cpu::Width::B8 || !self.plan.key.flat(i.seg, true) {
+            return Place::Host(self.find_operand(w.bytes(), true));
+        }
+        self.touch += 1;
+        let offset = self.effective();
+        Place::Store(self.node(B32, offset))
+    }
+
+    /// A store of a value; one across pages that lie apart is done outside.
+    pub(crate) fn store(&mut self, linear: Value, v: Value, size: u32) {
+        let done = self.b.create_block();
+        let on = self.b.create_block();
+        self.b.append_block_param(on, I64);
+        let crossing = self.look_inside(linear, size, true, on);
+        let host = self.found(linear, on);
+        self.b.ins().store(guest(), v, host, 0);
+        self.b.ins().jump(done, &[]);
+        if let Some(cold) = crossing {
+            self.go(cold);
+            let wide = self.b.ins().uextend(I64, linear);
+            let v = if self.b.func.dfg.value_type(v) == I64 { v } else { self.b.ins().uextend(I64, v) };
+            let size = self.b.ins().iconst(I64, i64::from(size));
+            let stored = self.ask(self.addresses.store_across, &[wide, size, v]);
+            let there = self.leave();
+            self.b.ins().brif(stored, done, &[], there, &[]);
+        }
+        self.go(done);
+    }
+
     /// The one way to a host address: page number, entry, a look at the page's end, test, sum. What has
     /// no entry, or may hit code, goes the cold way, as does what reaches into the next page ([`across`] says how).
     fn look_up(&mut self, linear: Value, size: u32, write: bool, how: u64) -> Value {
-        let array = self.array(write);
-        let page = self.b.ins().ushr_imm_u(linear, i64::from(PAGE_SHIFT));
-        let page = self.b.ins().uextend(I64, page);
-        let at = self.b.ins().ishl_imm_u(page, 3);
-        let at = self.b.ins().iadd(array, at);
-        let entry = self.b.ins().load(I64, own(), at, 0);
         let on = self.b.create_block();
         self.b.append_block_param(on, I64);
-        let crossing = (size > 1).then(|| self.stay_in_page(linear, size));
-        let wide = self.b.ins().uextend(I64, linear);
-        if write {
-            self.permit_store(entry, wide, size, on);
-        } else {
-            let none = self.leave();
-            self.b.ins().brif(entry, on, &[entry.into()], none, &[]);
-        }
+        let crossing = self.look_inside(linear, size, write, on);
         if let Some(cold) = crossing {
             self.go(cold);
             let wide = self.b.ins().uextend(I64, linear);
@@ -125,6 +153,29 @@ impl Lower<'_, '_> {
             let there = self.leave();
             self.b.ins().brif(entry, on, &[entry.into()], there, &[]);
         }
+        self.found(linear, on)
+    }
+
+    /// Goes on with the entry to add; the block for what reaches into the next page.
+    fn look_inside(&mut self, linear: Value, size: u32, write: bool, on: Block) -> Option<Block> {
+        let array = self.array(write);
+        let page = self.b.ins().ushr_imm_u(linear, i64::from(PAGE_SHIFT));
+        let page = self.b.ins().uextend(I64, page);
+        let at = self.b.ins().ishl_imm_u(page, 3);
+        let at = self.b.ins().iadd(array, at);
+        let entry = self.b.ins().load(I64, own(), at, 0);
+        let crossing = (size > 1).then(|| self.stay_in_page(linear, size));
+        if write {
+            let wide = self.b.ins().uextend(I64, linear);
+            self.permit_store(entry, wide, size, on);
+        } else {
+            let none = self.leave();
+            self.b.ins().brif(entry, on, &[entry.into()], none, &[]);
+        }
+        crossing
+    }
+
+    fn found(&mut self, linear: Value, on: Block) -> Value {
         self.go(on);
         let wide = self.b.ins().uextend(I64, linear);
         let entry = self.b.block_params(on)[0];

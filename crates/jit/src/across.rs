@@ -1,8 +1,8 @@
 //! Accesses that reach into the next page (SDM vol. 3A, 8.1.1: they need not be atomic).
 //!
 //! Where the host's bytes follow one another as the guest's do, nothing is special about them; a load finds others
-//! put together in the context. What remains, stores to pages that lie apart and pages without entries, is done by
-//! the interpreter.
+//! put together in the context, and a MOV is done here. What remains, other stores to pages that lie apart, and pages
+//! without entries, is the interpreter's.
 
 use crate::context::{Context, SPLIT};
 use crate::engine::Call;
@@ -34,6 +34,27 @@ pub(crate) unsafe extern "C" fn across(context: *mut Context, linear: u64, kind:
     let host = found(context, mem, linear as u32, u32::from(size), usize::from(how), write);
     context.crossed = u32::from(host.is_none() && u64::from(how) != GROUP);
     context.slot = host.map_or(0, |h| u128::from(h.wrapping_sub(linear)));
+}
+
+/// Does a store across pages that are both plain memory; says in the slot whether it has.
+pub(crate) unsafe extern "C" fn store_across(context: *mut Context, linear: u64, size: u64, value: u64) {
+    // SAFETY: as in `across`.
+    let context = unsafe { &mut *context };
+    // SAFETY: as in `across`; the memory is used by nobody else now.
+    let mem = unsafe { &mut *(*(context.call as *const Call)).mem };
+    let done = stored(mem, linear as u32, size as u32, value).is_some();
+    (context.slot, context.crossed) = (u128::from(done), u32::from(!done));
+}
+
+fn stored(mem: &mut Memory, linear: u32, size: u32, value: u64) -> Option<()> {
+    let first = PAGE - linear % PAGE;
+    let low = mem.lookup_write(linear, first)?;
+    let high = mem.lookup_write(linear.wrapping_add(first), size - first)?;
+    for (n, byte) in (0u32..size).zip(value.to_le_bytes()) {
+        let at = if n < first { low.0 + u64::from(n) } else { high.0 + u64::from(n - first) };
+        mem.write(HostAddress(at), [byte]);
+    }
+    Some(())
 }
 
 fn found(c: &mut Context, mem: &Memory, linear: u32, size: u32, how: usize, write: bool) -> Option<u64> {

@@ -18,6 +18,8 @@ pub(crate) enum Place {
     Reg(u8),
     Imm,
     Host(Value),
+    /// Memory that is looked for when it is written: at this linear address.
+    Store(Value),
 }
 
 const EFLAGS: i32 = offset_of!(State, eflags) as i32;
@@ -141,6 +143,7 @@ impl Emit for Lower<'_, '_> {
     fn place(&mut self, n: usize, w: Width, access: Access) -> Result<Place, Unsupported> {
         let p = match self.insn.kind[n] {
             Kind::Reg => Place::Reg(self.insn.reg[n]),
+            Kind::Mem if access == Access::Write && self.only_stores() => self.store_operand(w),
             Kind::Mem => Place::Host(self.find_operand(w.bytes(), access.writes())),
             Kind::Imm | Kind::None => Place::Imm,
         };
@@ -172,6 +175,8 @@ impl Emit for Lower<'_, '_> {
             Place::Reg(r) => self.reg(w, r),
             Place::Imm => Val::Const(u64::from(self.insn.imm) & w.mask()),
             Place::Host(at) => Val::Node(self.b.ins().load(ty(w), guest(), at, 0)),
+            // what is only written is not read
+            Place::Store(_) => Val::Const(0),
         }
     }
     fn write(&mut self, p: Place, w: Width, v: Val) {
@@ -179,6 +184,10 @@ impl Emit for Lower<'_, '_> {
             Place::Reg(r) => self.set_reg(w, r, v),
             Place::Imm => {}
             Place::Host(_) if v == Val::Written => {}
+            Place::Store(linear) => {
+                let v = self.node(w, v);
+                self.store(linear, v, w.bytes());
+            }
             Place::Host(at) => {
                 let v = self.node(w, v);
                 self.b.ins().store(guest(), v, at, 0);

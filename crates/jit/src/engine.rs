@@ -1,6 +1,6 @@
 //! The engine: interprets what is cold, enters what is compiled, compiles what gets hot.
 
-use crate::across::across;
+use crate::across::{across, store_across};
 use crate::backend::{Addresses, Backend, BackendError};
 use crate::cache::{CodeCache, NoExecutableMemory};
 use crate::context::{Context, Exit};
@@ -92,6 +92,7 @@ impl Jit {
         let fine = place(stubs::fine(&mut backend)?)?;
         let x87_in = place(stubs::keeping(&mut backend, bring_x87_in as *const () as u64, 2)?)?;
         let across = place(stubs::keeping(&mut backend, across as *const () as u64, 3)?)?;
+        let store_across = place(stubs::keeping(&mut backend, store_across as *const () as u64, 4)?)?;
         let x87 = crate::fpu::stubs(|code| cache.place(code))
             .ok_or_else(|| BackendError::Refused("no room for the first code".to_owned()))?;
         cache.keep();
@@ -105,6 +106,7 @@ impl Jit {
             x87_in,
             fine,
             across,
+            store_across,
         };
         let options = Options { host: backend.host_convention() };
         Ok(Jit {

@@ -41,6 +41,7 @@ const ADDRESSES: Addresses = Addresses {
     settle: 0x5e7_0000,
     fine: 0xf14_0000,
     across: 0xac0_0000,
+    store_across: 0xac1_0000,
     x87_in: 0x870_0000,
 };
 

@@ -247,3 +247,39 @@ fn loads_across_pages_that_lie_apart() {
     assert_eq!(p.cpu.flags_image() >> 4 & 1, u32::from(a & 15 < b & 15));
     assert_eq!(p.engine.meter().unwrap().exits[2], 0, "something was redone");
 }
+
+/// MOV to two such pages is done in compiled code; nothing beside its bytes is written.
+#[test]
+fn moves_across_pages_that_lie_apart() {
+    // MOV [EBP-3], EAX; MOV [EBX-1], CX; MOV DWORD [ESI+1], 44332211h; HLT
+    let code = [0x89, 0x45, 0xfd, 0x66, 0x89, 0x4b, 0xff, 0xc7, 0x46, 0x01, 0x11, 0x22, 0x33, 0x44, HLT];
+    let rights = Rights { read: true, write: true, execute: false };
+    for (base, expected) in [
+        // the last 8 bytes of one page, the first 8 of the other
+        (EDGE, [[0, 0, 0, 0, 0, 1, 2, 0x55], [0x66, 0, 0, 0, 0, 0, 0, 0]]),
+        (EDGE - 0x800, [[0; 8], [0; 8]]),
+    ] {
+        let mut p = Party::new(Jit::new(0).unwrap(), &code);
+        p.mem.install(EDGE - 0x1000, 0x30_0000, rights);
+        p.mem.install(EDGE, 0x20_0000, rights);
+        for (register, value) in [(0, 0x0403_0201), (1, 0x6655), (3, base), (5, base), (6, EDGE - 0x100)] {
+            p.cpu.set_r32(register, value);
+        }
+        for _ in 0..4 {
+            if p.cpu.activity != Activity::Halted {
+                assert_eq!(
+                    p.engine.run(&mut p.cpu, &mut p.mem, &mut Flat::default(), 100),
+                    StopReason::Leave
+                );
+            }
+        }
+        let mut bytes = [[0; 8]; 2];
+        p.mem.read_physical(0x30_0ff8, &mut bytes[0]);
+        p.mem.read_physical(0x20_0000, &mut bytes[1]);
+        assert_eq!(bytes, expected);
+        let mut inside = [0; 4];
+        p.mem.read_physical(0x30_0f01, &mut inside);
+        assert_eq!(inside, [0x11, 0x22, 0x33, 0x44]);
+        assert_eq!(p.engine.meter().unwrap().exits[2], 0, "something was redone");
+    }
+}
