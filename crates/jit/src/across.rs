@@ -32,7 +32,8 @@ pub(crate) unsafe extern "C" fn across(context: *mut Context, linear: u64, kind:
     let (size, how) = (kind as u16, (kind >> HOW) as u8);
     let write = kind >> WRITE != 0;
     let host = found(context, mem, linear as u32, u32::from(size), usize::from(how), write);
-    context.crossed = u32::from(host.is_none() && u64::from(how) != GROUP);
+    let crosses = linear as u32 % PAGE + u32::from(size) > PAGE;
+    context.crossed = u32::from(host.is_none() && crosses && u64::from(how) != GROUP);
     context.slot = host.map_or(0, |h| u128::from(h.wrapping_sub(linear)));
 }
 
@@ -42,18 +43,28 @@ pub(crate) unsafe extern "C" fn store_across(context: *mut Context, linear: u64,
     let context = unsafe { &mut *context };
     // SAFETY: as in `across`; the memory is used by nobody else now.
     let mem = unsafe { &mut *(*(context.call as *const Call)).mem };
-    let done = stored(mem, linear as u32, size as u32, value).is_some();
-    (context.slot, context.crossed) = (u128::from(done), u32::from(!done));
+    let (linear, size) = (linear as u32, size as u32);
+    let done = stored(mem, linear, size, value).is_some();
+    let crosses = linear % PAGE + size > PAGE;
+    (context.slot, context.crossed) = (u128::from(done), u32::from(!done && crosses));
+}
+
+fn put(mem: &mut Memory, at: HostAddress, value: u64, size: u32) {
+    for (n, byte) in (0..u64::from(size)).zip(value.to_le_bytes()) {
+        mem.write(HostAddress(at.0 + n), [byte]);
+    }
 }
 
 fn stored(mem: &mut Memory, linear: u32, size: u32, value: u64) -> Option<()> {
     let first = PAGE - linear % PAGE;
-    let low = mem.lookup_write(linear, first)?;
-    let high = mem.lookup_write(linear.wrapping_add(first), size - first)?;
-    for (n, byte) in (0u32..size).zip(value.to_le_bytes()) {
-        let at = if n < first { low.0 + u64::from(n) } else { high.0 + u64::from(n - first) };
-        mem.write(HostAddress(at), [byte]);
+    let low = mem.lookup_write(linear, first.min(size))?;
+    if first >= size {
+        put(mem, low, value, size);
+        return Some(());
     }
+    let high = mem.lookup_write(linear.wrapping_add(first), size - first)?;
+    put(mem, low, value, first);
+    put(mem, high, value >> (8 * first), size - first);
     Some(())
 }
 
@@ -61,6 +72,10 @@ fn found(c: &mut Context, mem: &Memory, linear: u32, size: u32, how: usize, writ
     let first = PAGE - linear % PAGE;
     let next = linear.wrapping_add(first);
     let find = |at, n| if write { mem.lookup_write(at, n) } else { mem.lookup_read(at, n) };
+    if first >= size {
+        // the last bytes of a page: compiled code does not look closely
+        return find(linear, size).map(|at| at.0);
+    }
     let (low, high) = (find(linear, first)?, find(next, size - first)?);
     if high.0 == low.0.wrapping_add(u64::from(first)) {
         return Some(low.0);
