@@ -4,7 +4,7 @@ use crate::block::Op;
 use cpu::Width::{B8, B16, B32, B64};
 use cpu::{CpuModel, Fault, Insn, Kind, Monitor, Register, State, Width, cr0, cr4, eflags};
 use mem::{HostAddress, Memory};
-use sem::flags::{Flag, Flags, canonical, flag_of};
+use sem::flags::{Flag, Flags, canonical, flag_of, replaced};
 use sem::fp::{PackedOp, SseOp, X87};
 use sem::shape::Kinds;
 use sem::{Access, Bulk, Emit, Guard, Memory16};
@@ -461,7 +461,10 @@ impl<K: Kinds, const FAST: bool> Emit for Eval<'_, K, FAST> {
 
     #[inline(always)]
     fn set_flags(&mut self, f: Flags<u64>) {
-        let (result, aux) = canonical(self, f);
+        let (result, aux) = match f {
+            Flags::Given(given) => replaced(self, (self.cpu.flags_result, self.cpu.flags_aux), given),
+            f => canonical(self, f),
+        };
         self.cpu.flags_result = result;
         self.cpu.flags_aux = aux;
     }

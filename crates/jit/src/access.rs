@@ -1,20 +1,22 @@
 //! Guest memory in compiled code: segmentation, the shadow, and what was found before.
 
+use crate::across;
 use crate::context;
+use crate::emit::Place;
 use crate::group::Group;
-use crate::lower::{Found, Lower, Val, own};
+use crate::lower::{Lower, Val, guest, own};
 use cpu::Width::B32;
 use cpu::{Segment, State, reg};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{InstBuilder, Signature, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, InstructionData, Opcode, Signature, Value};
 use cranelift_codegen::isa::CallConv;
+use isa::Mnemonic;
 use mem::{PAGE, PAGE_SHIFT};
 use std::mem::offset_of;
 
 /// Of the routine that looks at an entry which is no plain one: context, entry, linear address, bytes;
-/// it puts the entry to add, or 0, into the slot. It keeps all registers. Bytes that reach into the next page
-/// have none.
+/// it puts the entry to add, or 0, into the slot. It keeps all registers.
 pub(crate) fn fine_signature() -> Signature {
     crate::backend::signature(CallConv::PreserveAll, 4)
 }
@@ -33,7 +35,7 @@ impl Lower<'_, '_> {
             return self.in_group(group, offset, 0);
         }
         if self.plan.key.flat(segment, write) {
-            return self.find_linear(offset, 0, size, write);
+            return self.shadow_lookup(offset, size, write);
         }
         let last = if write { offset_of!(Segment, write_last) } else { offset_of!(Segment, read_last) };
         let last = self.load_own(I64, segment_field(segment, last));
@@ -44,6 +46,10 @@ impl Lower<'_, '_> {
         let base = self.load_own(I32, segment_field(segment, offset_of!(Segment, base)));
         let linear = self.b.ins().iadd(base, offset);
         self.shadow_lookup(linear, size, write)
+    }
+
+    fn displaced(&mut self, base: Value, disp: u32) -> Value {
+        if disp == 0 { base } else { self.b.ins().iadd_imm_s(base, i64::from(disp as i32)) }
     }
 
     /// The host address of a memory operand, with what was found near it used again.
@@ -58,7 +64,8 @@ impl Lower<'_, '_> {
         }
         if self.plan.key.flat(i.seg, write) && i.addr32 && i.index == reg::NONE && i.base != reg::NONE {
             let base = self.slot_node(u32::from(i.base & 7));
-            return self.find_linear(base, i.disp, size, write);
+            let linear = self.displaced(base, i.disp);
+            return self.shadow_lookup(linear, size, write);
         }
         let offset = self.effective();
         self.touch -= 1;
@@ -76,11 +83,9 @@ impl Lower<'_, '_> {
         let host = match self.groups[group].host {
             Some(host) => host,
             None => {
-                let first = disp.wrapping_sub(at);
-                let linear =
-                    if first == 0 { base } else { self.b.ins().iadd_imm_s(base, i64::from(first as i32)) };
+                let linear = self.displaced(base, disp.wrapping_sub(at));
                 let Group { size, write, .. } = self.groups[group];
-                let host = self.shadow_lookup(linear, size, write);
+                let host = self.look_up(linear, size, write, across::GROUP);
                 self.groups[group].host = Some(host);
                 host
             }
@@ -88,76 +93,149 @@ impl Lower<'_, '_> {
         if at == 0 { host } else { self.b.ins().iadd_imm_s(host, i64::from(at)) }
     }
 
-    /// As [`Lower::shadow_lookup`] for `base + disp`, or out of what was found before.
-    fn find_linear(&mut self, base: Value, disp: u32, size: u32, write: bool) -> Value {
-        let inside = |f: &&Found| {
-            let from = disp.wrapping_sub(f.disp);
-            f.base == base && (f.write || !write) && from <= f.size && size <= f.size - from
-        };
-        if let Some(f) = self.found.iter().find(inside).copied() {
-            let from = disp.wrapping_sub(f.disp);
-            return if from == 0 { f.host } else { self.b.ins().iadd_imm_s(f.host, i64::from(from)) };
-        }
-        let linear = if disp == 0 { base } else { self.b.ins().iadd_imm_s(base, i64::from(disp as i32)) };
-        let host = self.shadow_lookup(linear, size, write);
-        self.found.push(Found { base, disp, size, write, host });
-        host
+    /// The host address of one access.
+    fn shadow_lookup(&mut self, linear: Value, size: u32, write: bool) -> Value {
+        let how = if write { across::TOGETHER } else { across::apart(self.touch) };
+        self.look_up(linear, size, write, how)
     }
 
-    /// The one way to a host address: page number, entry, one test, sum. What has no entry, reaches into the
-    /// next page, or may hit code, goes the cold way.
-    pub(crate) fn shadow_lookup(&mut self, linear: Value, size: u32, write: bool) -> Value {
+    /// The running instruction does nothing but a store, before which it may still leave: a MOV.
+    pub(crate) fn only_stores(&self) -> bool {
+        self.insn.code.mnemonic() == Mnemonic::Mov
+    }
+
+    /// The operand of such an instruction: its place, where that is known from others or has limits, or where to
+    /// look for it.
+    pub(crate) fn store_operand(&mut self, w: cpu::Width) -> Place {
+        let i = self.insn;
+        let grouped = self.group_of.get(self.touch).copied().flatten().is_some();
+        if grouped || w == cpu::Width::B8 || !self.plan.key.flat(i.seg, true) {
+            return Place::Host(self.find_operand(w.bytes(), true));
+        }
+        self.touch += 1;
+        let offset = self.effective();
+        Place::Store(self.node(B32, offset))
+    }
+
+    /// A store of a value; one across pages that lie apart is done outside.
+    pub(crate) fn store(&mut self, linear: Value, v: Value, size: u32) {
+        let done = self.b.create_block();
+        let on = self.b.create_block();
+        self.b.append_block_param(on, I64);
+        let crossing = self.look_inside(linear, size, true, on);
+        let host = self.found(linear, on);
+        self.b.ins().store(guest(), v, host, 0);
+        self.b.ins().jump(done, &[]);
+        if let Some(cold) = crossing {
+            self.go(cold);
+            let wide = self.b.ins().uextend(I64, linear);
+            let v = if self.b.func.dfg.value_type(v) == I64 { v } else { self.b.ins().uextend(I64, v) };
+            let size = self.b.ins().iconst(I64, i64::from(size));
+            let stored = self.ask(self.addresses.store_across, &[wide, size, v]);
+            let there = self.leave();
+            self.b.ins().brif(stored, done, &[], there, &[]);
+        }
+        self.go(done);
+    }
+
+    /// The one way to a host address: page number, entry, a look at the page's end, test, sum. What has
+    /// no entry, or may hit code, goes the cold way, as does what reaches into the next page ([`across`] says how).
+    fn look_up(&mut self, linear: Value, size: u32, write: bool, how: u64) -> Value {
+        let on = self.b.create_block();
+        self.b.append_block_param(on, I64);
+        let crossing = self.look_inside(linear, size, write, on);
+        if let Some(cold) = crossing {
+            self.go(cold);
+            let wide = self.b.ins().uextend(I64, linear);
+            let kind = u64::from(size) | how << across::HOW | u64::from(write) << across::WRITE;
+            let kind = self.b.ins().iconst(I64, kind as i64);
+            let entry = self.ask(self.addresses.across, &[wide, kind]);
+            let there = self.leave();
+            self.b.ins().brif(entry, on, &[entry.into()], there, &[]);
+        }
+        self.found(linear, on)
+    }
+
+    /// Goes on with the entry to add; the block for what reaches into the next page.
+    fn look_inside(&mut self, linear: Value, size: u32, write: bool, on: Block) -> Option<Block> {
         let array = self.array(write);
         let page = self.b.ins().ushr_imm_u(linear, i64::from(PAGE_SHIFT));
         let page = self.b.ins().uextend(I64, page);
         let at = self.b.ins().ishl_imm_u(page, 3);
         let at = self.b.ins().iadd(array, at);
         let entry = self.b.ins().load(I64, own(), at, 0);
+        let crossing = (size > 1).then(|| self.stay_in_page(linear, size));
+        if write {
+            let wide = self.b.ins().uextend(I64, linear);
+            self.permit_store(entry, wide, size, on);
+        } else {
+            let none = self.leave();
+            self.b.ins().brif(entry, on, &[entry.into()], none, &[]);
+        }
+        crossing
+    }
+
+    fn found(&mut self, linear: Value, on: Block) -> Value {
+        self.go(on);
         let wide = self.b.ins().uextend(I64, linear);
-        let plain = self.is_plain(entry, wide, size);
-        let entry = if write { self.permit_store(plain, entry, wide, size) } else { self.permit_load(plain, entry) };
+        let entry = self.b.block_params(on)[0];
         self.b.ins().iadd(entry, wide)
     }
 
-    /// Whether an entry is a plain one and the bytes end in its page: one number for both questions, so that
-    /// there is one branch.
-    fn is_plain(&mut self, entry: Value, linear: Value, size: u32) -> Value {
-        if size == 1 {
-            return self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, entry, 0);
+    /// Goes on where the bytes do not reach into the next page; the block for those that may: the very last ones of
+    /// a page are among them, for the sake of a short test.
+    fn stay_in_page(&mut self, linear: Value, size: u32) -> Block {
+        let (cold, inside) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        if size.is_power_of_two() && size <= 16 {
+            let end = self.behind(linear, size);
+            let end = self.b.ins().band_imm_u(end, i64::from(PAGE - size));
+            self.b.ins().brif(end, inside, &[], cold, &[]);
+        } else {
+            let offset = self.b.ins().band_imm_u(linear, i64::from(PAGE - 1));
+            let across = self.b.ins().icmp_imm_s(IntCC::UnsignedGreaterThan, offset, i64::from(PAGE - size));
+            self.b.ins().brif(across, cold, &[], inside, &[]);
         }
-        // negative for a plain entry
-        let absent = self.b.ins().ineg(entry);
-        let offset = self.b.ins().band_imm_u(linear, i64::from(PAGE - 1));
-        // negative up to the last offset
-        let beyond = self.b.ins().iadd_imm_s(offset, i64::from(size) - i64::from(PAGE) - 1);
-        let both = self.b.ins().band(absent, beyond);
-        self.b.ins().icmp_imm_s(IntCC::SignedLessThan, both, 0)
+        self.go(inside);
+        cold
     }
 
-    fn permit_load(&mut self, plain: Value, entry: Value) -> Value {
-        let (there, on) = (self.leave(), self.b.create_block());
-        self.b.ins().brif(plain, on, &[], there, &[]);
-        self.go(on);
-        entry
+    /// `linear + size`, in one sum where `linear` is a sum with a constant.
+    fn behind(&mut self, linear: Value, size: u32) -> Value {
+        let dfg = &self.b.func.dfg;
+        let made = |v| dfg.value_def(v).inst().map(|i| dfg.insts[i]);
+        let parts = match made(linear) {
+            Some(InstructionData::Binary { opcode: Opcode::Iadd, args: [x, k] }) => match made(k) {
+                Some(InstructionData::UnaryImm { opcode: Opcode::Iconst, imm }) => Some((x, imm.bits())),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (x, k) = parts.unwrap_or((linear, 0));
+        self.b.ins().iadd_imm_s(x, i64::from((k as i32).wrapping_add(size as i32)))
     }
 
-    /// The entry to add for a store; leaves where there is none or the bytes are code.
-    fn permit_store(&mut self, plain: Value, entry: Value, linear: Value, size: u32) -> Value {
-        let (special, on) = (self.b.create_block(), self.b.create_block());
+    /// Goes on with the entry to add for a store; leaves where there is none or the bytes are code.
+    fn permit_store(&mut self, entry: Value, linear: Value, size: u32, on: Block) {
+        let special = self.b.create_block();
         self.b.set_cold_block(special);
-        self.b.append_block_param(on, I64);
+        let plain = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, entry, 0);
         self.b.ins().brif(plain, on, &[entry.into()], special, &[]);
         self.go(special);
-        let s = self.b.import_signature(fine_signature());
-        let f = self.b.ins().iconst(I64, self.addresses.fine as i64);
         let size = self.b.ins().iconst(I64, i64::from(size));
-        let ctx = self.ctx;
-        self.b.ins().call_indirect(s, f, &[ctx, entry, linear, size]);
-        let entry = self.load_context(I64, context::SLOT);
+        let entry = self.ask(self.addresses.fine, &[entry, linear, size]);
         let there = self.leave();
         self.b.ins().brif(entry, on, &[entry.into()], there, &[]);
-        self.go(on);
-        self.b.block_params(on)[0]
+    }
+
+    /// What a routine that keeps all registers says: it takes the context first.
+    fn ask(&mut self, routine: u64, arguments: &[Value]) -> Value {
+        let s = crate::backend::signature(CallConv::PreserveAll, 1 + arguments.len());
+        let s = self.b.import_signature(s);
+        let f = self.b.ins().iconst(I64, routine as i64);
+        let all: Vec<Value> = std::iter::once(self.ctx).chain(arguments.iter().copied()).collect();
+        self.b.ins().call_indirect(s, f, &all);
+        self.load_context(I64, context::SLOT)
     }
 
     /// The offset of the memory operand.

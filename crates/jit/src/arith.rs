@@ -161,6 +161,13 @@ impl Lower<'_, '_> {
         }
     }
 
+    pub(crate) fn rotated(&mut self, w: Width, a: Val, n: Val) -> Val {
+        match (a, n) {
+            (x, Val::Const(0)) => x,
+            _ => self.shift(w, a, n, |l, a, n| l.b.ins().rotl(a, n)),
+        }
+    }
+
     fn shift(&mut self, w: Width, a: Val, n: Val, f: impl FnOnce(&mut Self, Value, Value) -> Value) -> Val {
         let a = self.node(w, a);
         let n = match n {

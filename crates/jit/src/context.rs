@@ -5,6 +5,9 @@ use std::mem::offset_of;
 /// Entries of the jump cache.
 pub(crate) const JUMPS: usize = 1 << 14;
 
+/// Accesses of an instruction whose bytes can be taken from two pages.
+pub(crate) const SPLIT: usize = 8;
+
 /// One guess: where the code for a linear address is.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -58,13 +61,20 @@ pub(crate) struct Context {
     /// The region that was left so.
     pub(crate) region: u32,
     /// How the flags are kept: low half 0 for the state's canonical form, else a [`Kind`] of
-    /// `flags_a` and `flags_b`; upper half the same for an INC or DEC after that, of `flags_step`.
+    /// `flags_a` and `flags_b`; upper half the same for an INC or DEC after that, of `flags_step`, and
+    /// the flags that were given after both, as [`given_mask`].
     pub(crate) flags_kinds: u64,
     pub(crate) flags_a: u64,
     pub(crate) flags_b: u64,
     pub(crate) flags_step: u64,
+    /// The flags that were given, each at the bit of its number.
+    pub(crate) flags_given: u64,
     /// Operands and results of routines outside, and of x87 instructions.
     pub(crate) slot: u128,
+    /// Bytes from the end of one page and the start of the next, for each access of an instruction.
+    pub(crate) split: [[u8; 16]; SPLIT],
+    /// Not 0: code was left for an access across pages. No hint is made of it: the next one is not across.
+    pub(crate) crossed: u32,
     /// The guest's x87 registers are in the host's unit.
     pub(crate) x87_live: u32,
     /// What a routine outside needs: see `engine::Call`.
@@ -82,7 +92,8 @@ macro_rules! offsets {
 offsets! {
     READ: read; WRITE: write; EXECUTE: execute; CODE_MAP: code_map; ARENA: arena; JUMP_CACHE: jumps;
     KEY: key; LEFT: left; EXIT: exit; REGION: region; FLAGS_KINDS: flags_kinds;
-    FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step; SLOT: slot; X87_LIVE: x87_live;
+    FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step;
+    FLAGS_GIVEN: flags_given; SLOT: slot; X87_LIVE: x87_live;
 }
 
 /// A kind of kept flags in [`Context::flags_kinds`]: what was done, and the width in bytes.
@@ -114,6 +125,11 @@ impl Kind {
     }
 }
 
+/// A mask of flags that were given, in its place above the step's kind.
+pub(crate) fn given_mask(flags: u8) -> u32 {
+    u32::from(flags) << 16
+}
+
 impl Context {
     pub(crate) fn new() -> Context {
         Context {
@@ -131,7 +147,10 @@ impl Context {
             flags_a: 0,
             flags_b: 0,
             flags_step: 0,
+            flags_given: 0,
             slot: 0,
+            split: [[0; 16]; SPLIT],
+            crossed: 0,
             x87_live: 0,
             call: 0,
             called: 0,

@@ -73,7 +73,7 @@ pub(crate) fn bit(f: Flag) -> u8 {
 }
 
 /// The flags that a condition code reads (SDM vol. 2, table B-10).
-fn read_by(cc: u8) -> u8 {
+pub(crate) fn read_by(cc: u8) -> u8 {
     let flags: &[Flag] = match cc >> 1 {
         0 => &[Flag::OF],
         1 => &[Flag::CF],
@@ -351,11 +351,22 @@ impl Emit for Reading<'_> {
     }
 
     fn set_flags(&mut self, f: Flags<Sym>) {
-        let carry_stays = matches!(f, Flags::Inc { .. } | Flags::Dec { .. });
         if self.depth > 0 {
-            self.read_flags(ALL_FLAGS);
-        } else {
-            self.out.sets_flags |= if carry_stays { ALL_FLAGS & !bit(Flag::CF) } else { ALL_FLAGS };
+            return self.read_flags(ALL_FLAGS);
+        }
+        self.out.sets_flags |= match f {
+            Flags::Inc { .. } | Flags::Dec { .. } => ALL_FLAGS & !bit(Flag::CF),
+            Flags::Given(given) => (0..6).fold(0, |m, n| m | u8::from(given[n].is_some()) << n),
+            _ => ALL_FLAGS,
+        };
+    }
+    fn set_flags_if(&mut self, c: Sym, f: Flags<Sym>) {
+        match c {
+            Sym::Const(0) => {}
+            Sym::Const(_) => self.set_flags(f),
+            // it is kept with its condition: nothing is read, and nothing is set for certain
+            _ if self.depth == 0 => {}
+            _ => self.read_flags(ALL_FLAGS),
         }
     }
     fn flag(&mut self, f: Flag) -> Sym {

@@ -18,6 +18,8 @@ pub(crate) enum Place {
     Reg(u8),
     Imm,
     Host(Value),
+    /// Memory that is looked for when it is written: at this linear address.
+    Store(Value),
 }
 
 const EFLAGS: i32 = offset_of!(State, eflags) as i32;
@@ -59,6 +61,9 @@ impl Emit for Lower<'_, '_> {
     fn urem(&mut self, w: Width, a: Val, b: Val) -> Val {
         self.quotient(w, a, b, true)
     }
+    fn quotient(&mut self, w: Width, signed: bool, a: (Val, Val), b: Val) -> Result<Val, Unsupported> {
+        Ok(if signed { self.signed_division(w, a, b) } else { self.unsigned_division(w, a, b) })
+    }
     fn and(&mut self, w: Width, a: Val, b: Val) -> Val {
         self.conjunction(w, a, b)
     }
@@ -76,6 +81,9 @@ impl Emit for Lower<'_, '_> {
     }
     fn sar(&mut self, w: Width, a: Val, n: Val) -> Val {
         self.shift_right(w, a, n, true)
+    }
+    fn rotl(&mut self, w: Width, a: Val, n: Val) -> Val {
+        self.rotated(w, a, n)
     }
     fn sext(&mut self, from: Width, to: Width, a: Val) -> Val {
         self.extended(from, to, a, true)
@@ -135,6 +143,7 @@ impl Emit for Lower<'_, '_> {
     fn place(&mut self, n: usize, w: Width, access: Access) -> Result<Place, Unsupported> {
         let p = match self.insn.kind[n] {
             Kind::Reg => Place::Reg(self.insn.reg[n]),
+            Kind::Mem if access == Access::Write && self.only_stores() => self.store_operand(w),
             Kind::Mem => Place::Host(self.find_operand(w.bytes(), access.writes())),
             Kind::Imm | Kind::None => Place::Imm,
         };
@@ -166,6 +175,8 @@ impl Emit for Lower<'_, '_> {
             Place::Reg(r) => self.reg(w, r),
             Place::Imm => Val::Const(u64::from(self.insn.imm) & w.mask()),
             Place::Host(at) => Val::Node(self.b.ins().load(ty(w), guest(), at, 0)),
+            // what is only written is not read
+            Place::Store(_) => Val::Const(0),
         }
     }
     fn write(&mut self, p: Place, w: Width, v: Val) {
@@ -173,6 +184,10 @@ impl Emit for Lower<'_, '_> {
             Place::Reg(r) => self.set_reg(w, r, v),
             Place::Imm => {}
             Place::Host(_) if v == Val::Written => {}
+            Place::Store(linear) => {
+                let v = self.node(w, v);
+                self.store(linear, v, w.bytes());
+            }
             Place::Host(at) => {
                 let v = self.node(w, v);
                 self.b.ins().store(guest(), v, at, 0);
@@ -254,6 +269,9 @@ impl Emit for Lower<'_, '_> {
 
     fn set_flags(&mut self, f: Flags<Val>) {
         self.say(f);
+    }
+    fn set_flags_if(&mut self, c: Val, f: Flags<Val>) {
+        self.say_if(c, f);
     }
     fn flag(&mut self, f: Flag) -> Val {
         self.one_flag(f)
@@ -347,7 +365,7 @@ impl Lower<'_, '_> {
         // loads of the block before are good in both
         self.b.ins().brif(c, then, &[], other, &[]);
         self.go(then);
-        let (registers, written, flags, base) = (self.registers, self.written, self.flags, self.base);
+        let (registers, written, flags, base) = (self.registers, self.written, self.flags.clone(), self.base);
         self.written = 0;
         body(self);
         let changed = self.written;
@@ -359,7 +377,7 @@ impl Lower<'_, '_> {
         }
         self.b.ins().jump(join, &new);
         self.go(other);
-        (self.registers, self.flags, self.base) = (registers, flags, base);
+        (self.registers, self.flags, self.base) = (registers, flags.clone(), base);
         let mut old: Vec<BlockArg> = bits(changed).map(|n| self.slot_node(n).into()).collect();
         if says {
             let pair = self.pair();
@@ -375,7 +393,7 @@ impl Lower<'_, '_> {
         self.go(join);
         merged.into_iter().for_each(|(n, v)| self.set_slot(n, Val::Node(v)));
         if let Some((result, aux)) = pair {
-            self.flags = FlagState { base: Base::Pair(Val::Node(result), Val::Node(aux)), step: None };
+            self.flags = FlagState::of(Base::Pair(Val::Node(result), Val::Node(aux)));
         }
     }
 

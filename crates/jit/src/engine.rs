@@ -1,5 +1,6 @@
 //! The engine: interprets what is cold, enters what is compiled, compiles what gets hot.
 
+use crate::across::{across, store_across};
 use crate::backend::{Addresses, Backend, BackendError};
 use crate::cache::{CodeCache, NoExecutableMemory};
 use crate::context::{Context, Exit};
@@ -34,8 +35,8 @@ pub enum JitError {
 }
 
 /// What routines that compiled code calls need of the engine that entered it.
-struct Call {
-    mem: *mut Memory,
+pub(crate) struct Call {
+    pub(crate) mem: *mut Memory,
     monitor: *mut (dyn Monitor + 'static),
     interpreter: *mut Interpreter,
     reason: Option<StopReason>,
@@ -88,7 +89,9 @@ impl Jit {
         let enter = place(stubs::enter(&mut backend)?)?;
         let dispatch = place(stubs::dispatch(&mut backend)?)?;
         let fine = place(stubs::fine(&mut backend)?)?;
-        let x87_in = place(stubs::keeping(&mut backend, bring_x87_in as *const () as u64)?)?;
+        let x87_in = place(stubs::keeping(&mut backend, bring_x87_in as *const () as u64, 2)?)?;
+        let across = place(stubs::keeping(&mut backend, across as *const () as u64, 3)?)?;
+        let store_across = place(stubs::keeping(&mut backend, store_across as *const () as u64, 4)?)?;
         let x87 = crate::fpu::stubs(|code| cache.place(code))
             .ok_or_else(|| BackendError::Refused("no room for the first code".to_owned()))?;
         cache.keep();
@@ -101,6 +104,8 @@ impl Jit {
             settle: settle_flags as *const () as u64,
             x87_in,
             fine,
+            across,
+            store_across,
         };
         let options = Options { host: backend.host_convention() };
         Ok(Jit {
@@ -235,6 +240,9 @@ impl Jit {
         match self.enter(cpu, mem, monitor, key, code, index) {
             Ok(Exit::Lookup) => Ok(()),
             Ok(_) if cpu.leave => Err(StopReason::Leave),
+            Ok(Exit::Redo) if std::mem::take(&mut self.context.crossed) != 0 => {
+                self.interpret(cpu, mem, monitor, key)
+            }
             Ok(Exit::Redo) => self.redo(cpu, mem, monitor, key),
             Ok(_) => self.interpret(cpu, mem, monitor, key),
             Err(reason) => Err(reason),

@@ -40,6 +40,8 @@ const ADDRESSES: Addresses = Addresses {
     callout: 0xca1_0000,
     settle: 0x5e7_0000,
     fine: 0xf14_0000,
+    across: 0xac0_0000,
+    store_across: 0xac1_0000,
     x87_in: 0x870_0000,
 };
 

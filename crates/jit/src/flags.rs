@@ -1,15 +1,16 @@
-//! Flags in compiled code: what was said of them last is kept until somebody asks.
+//! Flags in compiled code: what was said of them is kept until somebody asks.
 
-use crate::context::{self, Kind};
+use crate::context;
 use crate::lower::{Lower, Val};
-use cpu::{State, Width};
-use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{InstBuilder, Value};
-use sem::flags::{Flag, Flags, canonical, flag_of};
+use cpu::State;
+use cpu::Width::{B32, B64};
+use cranelift_codegen::ir::InstBuilder;
+use cranelift_codegen::ir::types::I64;
+use sem::flags::{Flag, Flags, canonical, flag_of, replaced};
 use sem::thunk;
 use std::mem::offset_of;
 
-/// What was said last, but for INC and DEC.
+/// What was said last of all flags.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Base {
     /// In memory, in whatever form ([`context::Context::flags_kinds`]).
@@ -22,46 +23,133 @@ pub(crate) enum Base {
     Said(Flags<Val>),
 }
 
-/// The flags as they are at one point of a block.
+/// What was said after that of some flags, or under a condition.
 #[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Change {
+    /// INC or DEC: all but CF.
+    Step(Flags<Val>),
+    /// [`Flags::Given`].
+    Given([Option<Val>; 6]),
+    /// A statement that holds only where the value is not 0: of a shift or rotate by CL, whose count may be 0.
+    If(Val, Flags<Val>),
+}
+
+/// The flags as they are at one point of a block.
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct FlagState {
     pub(crate) base: Base,
-    /// An INC or DEC after that: all but CF.
-    pub(crate) step: Option<Flags<Val>>,
+    /// In order. Between conditional ones there is at most one step, and behind it one that gives.
+    pub(crate) changes: Vec<Change>,
 }
 
 impl FlagState {
-    pub(crate) const MEMORY: FlagState = FlagState { base: Base::Memory, step: None };
+    pub(crate) const MEMORY: FlagState = FlagState { base: Base::Memory, changes: Vec::new() };
+
+    pub(crate) fn of(base: Base) -> FlagState {
+        FlagState { base, changes: Vec::new() }
+    }
+
+    /// The first change that is under a condition, or behind one.
+    pub(crate) fn certain(&self) -> usize {
+        self.changes.iter().position(|c| matches!(c, Change::If(..))).unwrap_or(self.changes.len())
+    }
+
+    fn say(&mut self, f: Flags<Val>) {
+        match f {
+            Flags::Inc { .. } | Flags::Dec { .. } => self.step(f),
+            Flags::Given(given) => self.give(given),
+            f => *self = FlagState::of(Base::Said(f)),
+        }
+    }
+
+    /// What the step covers is forgotten; what it leaves alone, CF, may as well have been said after it.
+    fn step(&mut self, f: Flags<Val>) {
+        self.changes.retain_mut(|c| match c {
+            Change::Step(_) => false,
+            Change::Given(given) => {
+                let cf = given[Flag::CF as usize];
+                *given = [None; 6];
+                given[Flag::CF as usize] = cf;
+                cf.is_some()
+            }
+            Change::If(..) => true,
+        });
+        let behind = usize::from(matches!(self.changes.last(), Some(Change::Given(_))));
+        self.changes.insert(self.changes.len() - behind, Change::Step(f));
+    }
+
+    fn give(&mut self, new: [Option<Val>; 6]) {
+        if let Some(Change::Given(given)) = self.changes.last_mut() {
+            (0..6).for_each(|n| given[n] = new[n].or(given[n]));
+        } else {
+            self.changes.push(Change::Given(new));
+        }
+    }
+
+    /// Whether the changes say anything of some flag of a mask.
+    fn changes_any(&self, mask: u8) -> bool {
+        self.changes.iter().any(|c| match c {
+            Change::Step(_) => mask & !crate::effects::bit(Flag::CF) != 0,
+            Change::Given(given) | Change::If(_, Flags::Given(given)) => mask & mask_of(given) != 0,
+            Change::If(..) => true,
+        })
+    }
+}
+
+/// The flags that are given, as a mask.
+pub(crate) fn mask_of(given: &[Option<Val>; 6]) -> u8 {
+    (0..6).fold(0, |m, n| m | u8::from(given[n].is_some()) << n)
 }
 
 impl Lower<'_, '_> {
     pub(crate) fn say(&mut self, f: Flags<Val>) {
-        if matches!(f, Flags::Inc { .. } | Flags::Dec { .. }) {
-            self.flags.step = Some(f);
-        } else {
-            self.flags = FlagState { base: Base::Said(f), step: None };
+        self.flags.say(f);
+    }
+
+    pub(crate) fn say_if(&mut self, c: Val, f: Flags<Val>) {
+        match c {
+            Val::Const(0) => {}
+            Val::Const(_) => self.say(f),
+            c => self.flags.changes.push(Change::If(c, f)),
         }
     }
 
     pub(crate) fn one_flag(&mut self, which: Flag) -> Val {
-        match (self.flags.step, which) {
-            (Some(step), Flag::PF | Flag::AF | Flag::ZF | Flag::SF | Flag::OF) => {
-                step_flag(self, step, which)
-            }
-            _ => match self.flags.base {
-                Base::Said(f) => thunk::flag(self, f, which),
-                Base::Loaded(result, aux) | Base::Pair(result, aux) => flag_of(self, (result, aux), which),
-                Base::Memory => {
-                    let pair = self.load_flags();
-                    flag_of(self, pair, which)
+        self.flag_before(self.flags.changes.len(), which)
+    }
+
+    /// A flag as it is before the change of this number.
+    fn flag_before(&mut self, end: usize, which: Flag) -> Val {
+        for n in (0..end).rev() {
+            match self.flags.changes[n] {
+                Change::Step(step) if which != Flag::CF => return self.step_flag(step, which),
+                Change::Step(_) => {}
+                Change::Given(given) => {
+                    if let Some(v) = given[which as usize] {
+                        return v;
+                    }
                 }
-            },
+                Change::If(_, Flags::Given(given)) if given[which as usize].is_none() => {}
+                Change::If(c, f) => {
+                    let new = thunk::flag(self, f, which);
+                    let old = self.flag_before(n, which);
+                    return self.chosen(B32, c, new, old);
+                }
+            }
+        }
+        match self.flags.base {
+            Base::Said(f) => thunk::flag(self, f, which),
+            Base::Loaded(result, aux) | Base::Pair(result, aux) => flag_of(self, (result, aux), which),
+            Base::Memory => {
+                let pair = self.load_flags();
+                flag_of(self, pair, which)
+            }
         }
     }
 
     pub(crate) fn one_condition(&mut self, cc: u8) -> Val {
-        if self.flags.step.is_none()
-            && let Base::Said(f) = self.flags.base
+        if let Base::Said(f) = self.flags.base
+            && !self.flags.changes_any(crate::effects::read_by(cc))
             && let Some(c) = thunk::condition(self, f, cc)
         {
             return c;
@@ -80,26 +168,40 @@ impl Lower<'_, '_> {
 
     /// The canonical pair of what the flags are.
     pub(crate) fn pair(&mut self) -> (Val, Val) {
-        let base = match self.flags.base {
+        let mut pair = match self.flags.base {
             Base::Memory => self.load_flags(),
             Base::Loaded(result, aux) | Base::Pair(result, aux) => (result, aux),
             Base::Said(f) => canonical(self, f),
         };
-        match self.flags.step {
-            None => base,
-            Some(step) => {
-                let saved = self.flags;
-                self.flags = FlagState { base: Base::Loaded(base.0, base.1), step: None };
+        for change in self.flags.changes.clone() {
+            pair = self.changed(pair, change);
+        }
+        pair
+    }
+
+    fn changed(&mut self, pair: (Val, Val), change: Change) -> (Val, Val) {
+        match change {
+            Change::Step(step) => {
+                let said = FlagState::of(Base::Loaded(pair.0, pair.1));
+                let saved = std::mem::replace(&mut self.flags, said);
                 let pair = canonical(self, step);
                 self.flags = saved;
                 pair
+            }
+            Change::Given(given) => replaced(self, pair, given),
+            Change::If(c, f) => {
+                let new = match f {
+                    Flags::Given(given) => replaced(self, pair, given),
+                    f => canonical(self, f),
+                };
+                (self.chosen(B64, c, new.0, pair.0), self.chosen(B64, c, new.1, pair.1))
             }
         }
     }
 
     /// Puts the canonical pair into memory.
     pub(crate) fn settle(&mut self) {
-        if let FlagState { base: Base::Loaded(..), step: None } = self.flags {
+        if matches!(self.flags.base, Base::Loaded(..)) && self.flags.changes.is_empty() {
             return;
         }
         let (result, aux) = self.pair();
@@ -108,96 +210,15 @@ impl Lower<'_, '_> {
         self.store_context(zero, context::FLAGS_KINDS);
     }
 
-    fn store_pair(&mut self, result: Val, aux: Val) {
-        let (result, aux) = (self.node(Width::B64, result), self.node(Width::B64, aux));
-        self.store_own(result, offset_of!(State, flags_result) as i32);
-        self.store_own(aux, offset_of!(State, flags_aux) as i32);
-    }
-
-    /// Puts what is known of the flags into memory, in the cheapest form.
-    pub(crate) fn store_flags(&mut self, f: FlagState) {
-        let saved = std::mem::replace(&mut self.flags, f);
-        match (f.base, f.step) {
-            (Base::Memory | Base::Loaded(..), None) => {}
-            (Base::Memory | Base::Loaded(..), Some(step)) => {
-                let (kind, r) = step_kind(step);
-                let kind = self.b.ins().iconst(I32, i64::from(kind.0));
-                self.store_context(kind, context::FLAGS_KINDS + 4);
-                self.store_word(step, r, context::FLAGS_STEP);
-            }
-            (Base::Pair(result, aux), step) => {
-                self.store_pair(result, aux);
-                self.store_kinds(Kind(0), step);
-            }
-            (Base::Said(said), step) => self.store_said(said, step),
+    fn step_flag(&mut self, step: Flags<Val>, which: Flag) -> Val {
+        if which != Flag::AF {
+            return thunk::flag(self, step, which);
         }
+        // AF of INC and DEC has no use for CF: any will do for the canonical form's sake
+        let any = FlagState::of(Base::Loaded(Val::Const(0), Val::Const(0)));
+        let saved = std::mem::replace(&mut self.flags, any);
+        let v = thunk::flag(self, step, which);
         self.flags = saved;
-    }
-
-    fn store_said(&mut self, said: Flags<Val>, step: Option<Flags<Val>>) {
-        let kind = match said {
-            Flags::Add { w, a, b, .. } => {
-                self.store_operands(w, a, b);
-                Kind::new(Kind::ADD, w)
-            }
-            Flags::Sub { w, a, b, .. } => {
-                self.store_operands(w, a, b);
-                Kind::new(Kind::SUB, w)
-            }
-            Flags::Logic { w, r } => {
-                let r = self.node(w, r);
-                self.store_context(r, context::FLAGS_A);
-                Kind::new(Kind::LOGIC, w)
-            }
-            said => {
-                let (result, aux) = canonical(self, said);
-                self.store_pair(result, aux);
-                Kind(0)
-            }
-        };
-        self.store_kinds(kind, step);
-    }
-
-    fn store_kinds(&mut self, kind: Kind, step: Option<Flags<Val>>) {
-        let mut kinds = u64::from(kind.0);
-        if let Some(step) = step {
-            let (k, r) = step_kind(step);
-            kinds |= u64::from(k.0) << 32;
-            self.store_word(step, r, context::FLAGS_STEP);
-        }
-        let kinds = self.b.ins().iconst(I64, kinds as i64);
-        self.store_context(kinds, context::FLAGS_KINDS);
-    }
-
-    fn store_word(&mut self, step: Flags<Val>, r: Val, at: i32) {
-        let (Flags::Inc { w, .. } | Flags::Dec { w, .. }) = step else { return };
-        let r = self.node(w, r);
-        self.store_context(r, at);
-    }
-
-    fn store_operands(&mut self, w: Width, a: Val, b: Val) {
-        let (a, b): (Value, Value) = (self.node(w, a), self.node(w, b));
-        self.store_context(a, context::FLAGS_A);
-        self.store_context(b, context::FLAGS_B);
-    }
-}
-
-fn step_flag(l: &mut Lower<'_, '_>, step: Flags<Val>, which: Flag) -> Val {
-    if which != Flag::AF {
-        return thunk::flag(l, step, which);
-    }
-    // AF of INC and DEC has no use for CF: any will do for the canonical form's sake
-    let saved = l.flags;
-    l.flags = FlagState { base: Base::Loaded(Val::Const(0), Val::Const(0)), step: None };
-    let v = thunk::flag(l, step, which);
-    l.flags = saved;
-    v
-}
-
-fn step_kind(step: Flags<Val>) -> (Kind, Val) {
-    match step {
-        Flags::Dec { w, r, .. } => (Kind::new(Kind::DEC, w), r),
-        Flags::Inc { w, r, .. } => (Kind::new(Kind::INC, w), r),
-        _ => (Kind(0), Val::Const(0)),
+        v
     }
 }

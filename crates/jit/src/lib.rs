@@ -6,12 +6,14 @@
 //! What is not plain leaves the region before anything of the instruction is done.
 
 mod access;
+mod across;
 mod arith;
 mod backend;
 mod cache;
 mod clean;
 mod context;
 mod convert;
+mod division;
 mod effects;
 mod emit;
 mod engine;
@@ -22,6 +24,7 @@ mod fold;
 mod fpu;
 mod group;
 mod hints;
+mod kept;
 mod key;
 mod links;
 mod lower;

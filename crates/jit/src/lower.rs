@@ -91,16 +91,6 @@ pub(crate) enum Transfer {
     If(Val, Val),
 }
 
-/// A place in guest memory that was found before in this block: it may be used again.
-#[derive(Clone, Copy)]
-pub(crate) struct Found {
-    pub(crate) base: Value,
-    pub(crate) disp: u32,
-    pub(crate) size: u32,
-    pub(crate) write: bool,
-    pub(crate) host: Value,
-}
-
 pub(crate) struct Lower<'a, 'f> {
     pub(crate) b: &'a mut FunctionBuilder<'f>,
     pub(crate) plan: &'a Plan,
@@ -123,7 +113,6 @@ pub(crate) struct Lower<'a, 'f> {
     pub(crate) leave: Option<ir::Block>,
     pub(crate) exits: Vec<PendingExit>,
     pub(crate) transfer: Option<Transfer>,
-    pub(crate) found: Vec<Found>,
     pub(crate) arrays: [Option<Value>; 2],
     pub(crate) note: Option<crate::fpu::Note>,
     /// Whether the x87 unit is known to be in the host's, or in memory.
@@ -286,7 +275,6 @@ impl Lower<'_, '_> {
         self.written = 0;
         self.base = None;
         self.arrays = [None; 2];
-        self.found.clear();
         self.clean.clear();
         self.note = None;
         self.x87_in = None;
@@ -310,7 +298,7 @@ impl Lower<'_, '_> {
         let dirty = bits(self.dirty).map(|slot| (slot, self.slot(slot))).collect();
         Snapshot {
             dirty,
-            flags: self.flags,
+            flags: self.flags.clone(),
             left: self.left,
             undone: self.undone,
             off: self.off,

@@ -98,7 +98,6 @@ pub(crate) fn build(
         leave: None,
         exits: Vec::new(),
         transfer: None,
-        found: Vec::new(),
         arrays: [None; 2],
         note: None,
         x87_in: None,
@@ -197,7 +196,7 @@ impl Region {
         l.b.switch_to_block(self.blocks[n]);
         l.start();
         l.dirty = block.dirty;
-        l.flags = self.incoming[n].unwrap_or(FlagState::MEMORY);
+        l.flags = self.incoming[n].clone().unwrap_or(FlagState::MEMORY);
         l.left = l.b.use_var(l.variables.left);
         l.off = block.off;
         l.undone = 0;
@@ -281,7 +280,7 @@ impl Region {
 
     /// Does something in a block of its own, and forgets what was put at hand there.
     fn side(&mut self, l: &mut Lower<'_, '_>, f: impl FnOnce(&mut Self, &mut Lower<'_, '_>)) {
-        let (registers, flags, base, arrays) = (l.registers, l.flags, l.base, l.arrays);
+        let (registers, flags, base, arrays) = (l.registers, l.flags.clone(), l.base, l.arrays);
         f(self, l);
         (l.registers, l.flags, l.base, l.arrays) = (registers, flags, base, arrays);
     }
@@ -342,11 +341,11 @@ impl Region {
         if block.edges > 1 || block.entry {
             match block.flags {
                 FlagNeed::Dead => {}
-                FlagNeed::Exits => l.store_flags(l.flags),
+                FlagNeed::Exits => l.store_flags(l.flags.clone()),
                 FlagNeed::Read => l.settle(),
             }
         } else {
-            self.incoming[n] = Some(l.flags);
+            self.incoming[n] = Some(l.flags.clone());
         }
         l.b.ins().jump(self.blocks[n], &[]);
     }
@@ -515,7 +514,7 @@ fn put_away(l: &mut Lower<'_, '_>, ip: Value) {
         let v = l.slot(slot);
         l.put_back(slot, v);
     }
-    l.store_flags(l.flags);
+    l.store_flags(l.flags.clone());
     l.store_note(l.note);
     l.store_context(l.left, context::LEFT);
     l.store_own(ip, offset_of!(State, eip) as i32);

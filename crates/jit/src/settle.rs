@@ -1,7 +1,9 @@
 //! Flags that compiled code has left in one of its own forms, brought to the canonical one.
 
 use crate::context::{Context, Kind};
+use crate::effects::bit;
 use cpu::{State, Width};
+use sem::flags::ALL;
 
 /// Makes the flags of `cpu` canonical.
 pub(crate) fn settle(context: &mut Context, cpu: &mut State) {
@@ -9,7 +11,7 @@ pub(crate) fn settle(context: &mut Context, cpu: &mut State) {
     if kinds == 0 {
         return;
     }
-    let (base, step) = (Kind(kinds as u32), Kind((kinds >> 32) as u32));
+    let (base, step) = (Kind(kinds as u32), Kind((kinds >> 32) as u32 & 0xffff));
     if base.0 != 0 {
         let (result, aux) = of_base(base, context.flags_a, context.flags_b);
         (cpu.flags_result, cpu.flags_aux) = (result, aux);
@@ -21,6 +23,20 @@ pub(crate) fn settle(context: &mut Context, cpu: &mut State) {
         let change = (aux >> 63) ^ carry;
         (cpu.flags_result, cpu.flags_aux) = (result, aux ^ change << 63 ^ change << 62);
     }
+    give(cpu, (kinds >> 48) as u8, context.flags_given as u8);
+}
+
+/// Replaces the flags of a mask.
+fn give(cpu: &mut State, mask: u8, bits: u8) {
+    if mask == 0 {
+        return;
+    }
+    let mut image = cpu.arithmetic_flags();
+    for f in ALL.into_iter().filter(|&f| mask & bit(f) != 0) {
+        let at = 1 << f.position();
+        image = image & !at | if bits & bit(f) != 0 { at } else { 0 };
+    }
+    cpu.set_arithmetic_flags(image);
 }
 
 fn sign_extended(w: Width, v: u64) -> u64 {

@@ -23,14 +23,18 @@ pub(crate) fn enter(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
     })
 }
 
-/// A routine in Rust, of context and state, made one that keeps all registers.
-pub(crate) fn keeping(backend: &mut Backend, routine: u64) -> Result<Vec<u8>, BackendError> {
+/// A routine in Rust, of the context and more, made one that keeps all registers.
+pub(crate) fn keeping(
+    backend: &mut Backend,
+    routine: u64,
+    arguments: usize,
+) -> Result<Vec<u8>, BackendError> {
     let convention = backend.host_convention();
-    backend.compile(signature(CallConv::PreserveAll, 2), Effort::None, |b| {
+    backend.compile(signature(CallConv::PreserveAll, arguments), Effort::None, |b| {
         let p = parameters(b);
-        let s = b.import_signature(signature(convention, 2));
+        let s = b.import_signature(signature(convention, arguments));
         let f = b.ins().iconst(I64, routine as i64);
-        b.ins().call_indirect(s, f, &[p[0], p[1]]);
+        b.ins().call_indirect(s, f, &p);
         b.ins().return_(&[]);
     })
 }

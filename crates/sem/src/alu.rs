@@ -203,26 +203,14 @@ fn pair<E: Emit>(e: &mut E, low: u8, high: u8) -> E::Val {
 /// Sets ZF alone.
 #[inline(always)]
 pub fn set_zero_flag<E: Emit>(e: &mut E, zf: E::Val) {
-    replace_flag(e, 6, zf);
-}
-
-/// Sets the flag at EFLAGS bit `position`, keeping the others.
-#[inline(always)]
-pub fn replace_flag<E: Emit>(e: &mut E, position: u64, value: E::Val) {
-    let image = crate::flags::image(e);
-    let keep = e.imm(B32, !(1 << position) & 0xffff_ffff);
-    let image = e.and(B32, image, keep);
-    let n = e.imm(B32, position);
-    let bit = e.shl(B32, value, n);
-    let image = e.or(B32, image, bit);
-    e.set_flags(Flags::Image(image));
+    e.set_flags(Flags::one(Flag::ZF, zf));
 }
 
 /// CLC, STC.
 #[inline(always)]
 pub fn set_carry<E: Emit>(e: &mut E, carry: bool) -> Result<(), E::Stop> {
     let c = e.imm(B32, u64::from(carry));
-    replace_flag(e, 0, c);
+    e.set_flags(Flags::one(Flag::CF, c));
     Ok(())
 }
 
@@ -232,7 +220,7 @@ pub fn cmc<E: Emit>(e: &mut E) -> Result<(), E::Stop> {
     let c = e.flag(Flag::CF);
     let one = e.imm(B32, 1);
     let c = e.xor(B32, c, one);
-    replace_flag(e, 0, c);
+    e.set_flags(Flags::one(Flag::CF, c));
     Ok(())
 }
 
@@ -254,13 +242,14 @@ pub fn lahf<E: Emit>(e: &mut E) -> Result<(), E::Stop> {
 pub fn sahf<E: Emit>(e: &mut E) -> Result<(), E::Stop> {
     let ah = e.reg(B8, cpu::reg::AH);
     let ah = e.zext(B8, B32, ah);
-    let low = e.imm(B32, 0xd5);
-    let ah = e.and(B32, ah, low);
-    let of = e.flag(Flag::OF);
-    let n = e.imm(B32, 11);
-    let of = e.shl(B32, of, n);
-    let image = e.or(B32, ah, of);
-    e.set_flags(Flags::Image(image));
+    let one = e.imm(B32, 1);
+    let mut given = [None; 6];
+    for f in [Flag::CF, Flag::PF, Flag::AF, Flag::ZF, Flag::SF] {
+        let n = e.imm(B32, f.position());
+        let bit = e.shr(B32, ah, n);
+        given[f as usize] = Some(e.and(B32, bit, one));
+    }
+    e.set_flags(Flags::Given(given));
     Ok(())
 }
 

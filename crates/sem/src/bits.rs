@@ -1,6 +1,6 @@
 //! Bit tests and scans (SDM vol. 2: BT, BTC, BTR, BTS, BSF, BSR, SETcc).
 
-use crate::flags::Flags;
+use crate::flags::{Flag, Flags};
 use crate::{Access, Emit, alu};
 use cpu::Width::{B8, B32, B64};
 use cpu::{Kind, Width};
@@ -38,7 +38,7 @@ pub fn bit_test<E: Emit>(e: &mut E, op: BitOp, w: Width) -> Result<(), E::Stop> 
         e.write(dest, w, changed);
     }
     let bit = if w == B64 { e.trunc(B64, B32, bit) } else { bit };
-    alu::replace_flag(e, 0, bit);
+    e.set_flags(Flags::one(Flag::CF, bit));
     Ok(())
 }
 

@@ -101,6 +101,25 @@ pub trait Emit: Sized {
     fn udiv(&mut self, w: Width, a: Self::Val, b: Self::Val) -> Self::Val;
     /// Unsigned remainder; 0 where the divisor is 0.
     fn urem(&mut self, w: Width, a: Self::Val, b: Self::Val) -> Self::Val;
+    /// The quotient of two halves, high first, by a divisor, all of width `w` and unsigned or signed; it
+    /// truncates towards zero.
+    ///
+    /// # Errors
+    /// #DE where the divisor is 0 or the quotient does not fit the width.
+    #[inline(always)]
+    fn quotient(
+        &mut self,
+        w: Width,
+        signed: bool,
+        dividend: (Self::Val, Self::Val),
+        divisor: Self::Val,
+    ) -> Result<Self::Val, Self::Stop> {
+        if signed {
+            crate::muldiv::signed_quotient(self, w, dividend, divisor)
+        } else {
+            crate::muldiv::unsigned_quotient(self, w, dividend, divisor)
+        }
+    }
     /// Bitwise and.
     fn and(&mut self, w: Width, a: Self::Val, b: Self::Val) -> Self::Val;
     /// Bitwise or.
@@ -113,6 +132,16 @@ pub trait Emit: Sized {
     fn shr(&mut self, w: Width, a: Self::Val, n: Self::Val) -> Self::Val;
     /// Arithmetic right shift; the count is below the width.
     fn sar(&mut self, w: Width, a: Self::Val, n: Self::Val) -> Self::Val;
+    /// Left rotation; the count is below the width.
+    #[inline(always)]
+    fn rotl(&mut self, w: Width, a: Self::Val, n: Self::Val) -> Self::Val {
+        let bits = self.imm(w, u64::from(w.bits()));
+        let mask = self.imm(w, u64::from(w.bits() - 1));
+        let back = self.sub(w, bits, n);
+        let back = self.and(w, back, mask);
+        let (high, low) = (self.shl(w, a, n), self.shr(w, a, back));
+        self.or(w, high, low)
+    }
     /// Sign extension.
     fn sext(&mut self, from: Width, to: Width, a: Self::Val) -> Self::Val;
     /// Zero extension.
@@ -215,6 +244,11 @@ pub trait Emit: Sized {
 
     /// Sets the arithmetic flags.
     fn set_flags(&mut self, f: Flags<Self::Val>);
+    /// Sets them only if `c` is not 0.
+    #[inline(always)]
+    fn set_flags_if(&mut self, c: Self::Val, f: Flags<Self::Val>) {
+        self.when(c, |e| e.set_flags(f));
+    }
     /// One arithmetic flag, 0 or 1.
     fn flag(&mut self, f: Flag) -> Self::Val;
     /// A condition code (SDM vol. 2, appendix B, table B-10), 0 or 1.

@@ -27,6 +27,20 @@ pub enum Flag {
     OF,
 }
 
+impl Flag {
+    /// The flag's bit in EFLAGS.
+    pub const fn position(self) -> u64 {
+        match self {
+            Flag::CF => 0,
+            Flag::PF => 2,
+            Flag::AF => 4,
+            Flag::ZF => 6,
+            Flag::SF => 7,
+            Flag::OF => 11,
+        }
+    }
+}
+
 /// What an instruction says of the flags. Operands and results have width `w`; single flags
 /// are 0 or 1.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -52,7 +66,31 @@ pub enum Flags<V> {
     Parts { w: Width, r: V, cf: V, of: V, af: V },
     /// All six, in EFLAGS positions.
     Image(V),
+    /// Those that are given, by [`Flag`] as a number; the others stay as they were.
+    Given([Option<V>; 6]),
 }
+
+impl<V: Copy> Flags<V> {
+    /// One flag; the others stay.
+    #[inline(always)]
+    pub fn one(f: Flag, v: V) -> Flags<V> {
+        let mut given = [None; 6];
+        given[f as usize] = Some(v);
+        Flags::Given(given)
+    }
+
+    /// CF and OF, as rotates and products state them; the others stay.
+    #[inline(always)]
+    pub fn carry_and_overflow(cf: V, of: V) -> Flags<V> {
+        let mut given = [None; 6];
+        given[Flag::CF as usize] = Some(cf);
+        given[Flag::OF as usize] = Some(of);
+        Flags::Given(given)
+    }
+}
+
+/// All of them, in the order of their numbers.
+pub const ALL: [Flag; 6] = [Flag::CF, Flag::PF, Flag::AF, Flag::ZF, Flag::SF, Flag::OF];
 
 /// The canonical form of what an instruction says.
 #[inline(always)]
@@ -87,12 +125,50 @@ pub fn canonical<E: Emit>(e: &mut E, f: Flags<E::Val>) -> (E::Val, E::Val) {
             (e.sext(w, B64, r), aux)
         }
         Flags::Image(image) => from_image(e, image),
+        Flags::Given(given) => {
+            let six = ALL.map(|f| given[f as usize].unwrap_or_else(|| e.flag(f)));
+            from_six(e, six)
+        }
     }
+}
+
+/// The canonical form after [`Flags::Given`], out of the one before: what is not given costs nothing.
+#[inline(always)]
+pub fn replaced<E: Emit>(
+    e: &mut E,
+    (mut result, mut aux): (E::Val, E::Val),
+    given: [Option<E::Val>; 6],
+) -> (E::Val, E::Val) {
+    let old = (result, aux);
+    let of = |f: Flag| given[f as usize];
+    if of(Flag::ZF).or(of(Flag::SF)).or(of(Flag::PF)).is_some() {
+        let [zf, sf, pf] =
+            [Flag::ZF, Flag::SF, Flag::PF].map(|f| of(f).unwrap_or_else(|| flag_of(e, old, f)));
+        let (word, deltas) = shown(e, zf, sf, pf);
+        (result, aux) = (word, with_bits(e, aux, !0x1_ff00, deltas));
+    }
+    if let Some(af) = of(Flag::AF) {
+        let af = at(e, af, 3);
+        aux = with_bits(e, aux, !8, af);
+    }
+    if of(Flag::CF).or(of(Flag::OF)).is_some() {
+        let [cf, of] = [Flag::CF, Flag::OF].map(|f| of(f).unwrap_or_else(|| flag_of(e, old, f)));
+        let top = place_carries(e, cf, of);
+        aux = with_bits(e, aux, !(3 << 62), top);
+    }
+    (result, aux)
+}
+
+#[inline(always)]
+fn with_bits<E: Emit>(e: &mut E, word: E::Val, keep: u64, bits: E::Val) -> E::Val {
+    let keep = e.imm(B64, keep);
+    let kept = e.and(B64, word, keep);
+    e.or(B64, kept, bits)
 }
 
 /// Carries out of every bit: the majority of the operands and the inverted sum.
 #[inline(always)]
-fn carries<E: Emit>(e: &mut E, w: Width, a: E::Val, b: E::Val, r: E::Val) -> E::Val {
+pub(crate) fn carries<E: Emit>(e: &mut E, w: Width, a: E::Val, b: E::Val, r: E::Val) -> E::Val {
     let both = e.and(w, a, b);
     let either = e.or(w, a, b);
     let not_r = not(e, w, r);
@@ -102,7 +178,7 @@ fn carries<E: Emit>(e: &mut E, w: Width, a: E::Val, b: E::Val, r: E::Val) -> E::
 
 /// Borrows out of every bit.
 #[inline(always)]
-fn borrows<E: Emit>(e: &mut E, w: Width, a: E::Val, b: E::Val, r: E::Val) -> E::Val {
+pub(crate) fn borrows<E: Emit>(e: &mut E, w: Width, a: E::Val, b: E::Val, r: E::Val) -> E::Val {
     let not_a = not(e, w, a);
     carries_with(e, w, not_a, b, r)
 }
@@ -152,12 +228,17 @@ fn keep_carry<E: Emit>(e: &mut E, w: Width, r: E::Val, carries: E::Val) -> (E::V
 
 #[inline(always)]
 fn place_bits<E: Emit>(e: &mut E, cf: E::Val, of: E::Val, af: E::Val) -> E::Val {
+    let top = place_carries(e, cf, of);
+    let af = at(e, af, 3);
+    e.or(B64, top, af)
+}
+
+#[inline(always)]
+fn place_carries<E: Emit>(e: &mut E, cf: E::Val, of: E::Val) -> E::Val {
     let differ = e.xor(B32, cf, of);
     let cf = at(e, cf, 63);
     let differ = at(e, differ, 62);
-    let af = at(e, af, 3);
-    let top = e.or(B64, cf, differ);
-    e.or(B64, top, af)
+    e.or(B64, cf, differ)
 }
 
 #[inline(always)]
@@ -178,21 +259,28 @@ fn bit_of<E: Emit>(e: &mut E, w: Width, a: E::Val, n: u64) -> E::Val {
 
 #[inline(always)]
 fn from_image<E: Emit>(e: &mut E, image: E::Val) -> (E::Val, E::Val) {
-    let cf = bit_of(e, B32, image, 0);
-    let of = bit_of(e, B32, image, 11);
-    let af = bit_of(e, B32, image, 4);
-    let zf = bit_of(e, B32, image, 6);
-    let pf = bit_of(e, B32, image, 2);
-    let sf = bit_of(e, B32, image, 7);
+    let six = ALL.map(|f| bit_of(e, B32, image, f.position()));
+    from_six(e, six)
+}
+
+/// The canonical form of six flags in the order of their numbers.
+#[inline(always)]
+fn from_six<E: Emit>(e: &mut E, [cf, pf, af, zf, sf, of]: [E::Val; 6]) -> (E::Val, E::Val) {
+    let (result, deltas) = shown(e, zf, sf, pf);
+    let aux = place_bits(e, cf, of, af);
+    (result, e.or(B64, aux, deltas))
+}
+
+/// A result word that shows ZF, with the deltas that make it show SF and PF.
+#[inline(always)]
+fn shown<E: Emit>(e: &mut E, zf: E::Val, sf: E::Val, pf: E::Val) -> (E::Val, E::Val) {
     let one = e.imm(B32, 1);
     let result = e.xor(B32, zf, one);
     let odd = e.xor(B32, pf, one);
     let parity_delta = e.xor(B32, result, odd);
-    let aux = place_bits(e, cf, of, af);
     let parity_delta = at(e, parity_delta, 8);
     let sf = at(e, sf, 16);
-    let deltas = e.or(B64, parity_delta, sf);
-    (e.zext(B32, B64, result), e.or(B64, aux, deltas))
+    (e.zext(B32, B64, result), e.or(B64, parity_delta, sf))
 }
 
 /// One flag out of the canonical form, as a 32-bit 0 or 1.
@@ -263,12 +351,10 @@ fn less<E: Emit>(e: &mut E) -> E::Val {
 /// The six flags in EFLAGS positions, as a 32-bit value.
 #[inline(always)]
 pub fn image<E: Emit>(e: &mut E) -> E::Val {
-    let positions =
-        [(Flag::CF, 0), (Flag::PF, 2), (Flag::AF, 4), (Flag::ZF, 6), (Flag::SF, 7), (Flag::OF, 11)];
     let mut all = e.imm(B32, 0);
-    for (f, n) in positions {
+    for f in ALL {
         let bit = e.flag(f);
-        let n = e.imm(B32, n);
+        let n = e.imm(B32, f.position());
         let bit = e.shl(B32, bit, n);
         all = e.or(B32, all, bit);
     }

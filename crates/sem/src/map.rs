@@ -120,8 +120,8 @@ bodies! {
     Imul1: One = |e, w| muldiv::mul(e, w, true);
     Imul2: Two = |e, w| muldiv::imul(e, w, 0);
     Imul3: Two = |e, w| muldiv::imul(e, w, 2);
-    Div: One = |e, w| muldiv::div(e, w);
-    Idiv: One = |e, w| muldiv::idiv(e, w);
+    Div: One = |e, w| muldiv::div(e, w, false);
+    Idiv: One = |e, w| muldiv::div(e, w, true);
     Shl: Two = |e, w| shifts::shift(e, Shift::Shl, w);
     Shr: Two = |e, w| shifts::shift(e, Shift::Shr, w);
     Sar: Two = |e, w| shifts::shift(e, Shift::Sar, w);

@@ -30,9 +30,10 @@ pub fn imul<E: Emit>(e: &mut E, w: Width, factor: usize) -> Result<(), E::Stop> 
     let (p, q) = (e.place(1, w, Access::Read)?, e.place(factor, w, Access::Read)?);
     let dest = e.place(0, w, Access::Write)?;
     let (a, b) = (e.read(p, w), e.read(q, w));
+    // apart from the product that the flags are of, which often nobody asks for
+    let low = e.mul(w, a, b);
     let (a, b) = (widen(e, w, a, true), widen(e, w, b, true));
     let product = e.mul(B64, a, b);
-    let low = e.trunc(B64, w, product);
     let high = high_half(e, w, product);
     e.write(dest, w, low);
     let fits = fits(e, w, product, low, true);
@@ -78,13 +79,7 @@ fn product_flags<E: Emit>(e: &mut E, w: Width, (low, high): (E::Val, E::Val), ov
     let model = e.model();
     let af = e.imm(B32, u64::from(model == CpuModel::I286));
     if model > CpuModel::I286 {
-        let image = crate::flags::image(e);
-        let keep = e.imm(B32, 0xd4);
-        let image = e.and(B32, image, keep);
-        let both = e.imm(B32, 0x801);
-        let both = e.mul(B32, over, both);
-        let image = e.or(B32, image, both);
-        return e.set_flags(Flags::Image(image));
+        return e.set_flags(Flags::carry_and_overflow(over, over));
     }
     if model == CpuModel::I8086 && signed {
         let wide = e.zext(w, B64, low);
@@ -110,10 +105,15 @@ fn store_pair<E: Emit>(e: &mut E, w: Width, low: E::Val, high: E::Val) {
     e.set_reg(w, if w == B8 { reg::AH } else { reg::DX }, high);
 }
 
+/// The dividend AH:AL, DX:AX, EDX:EAX, high half first.
 #[inline(always)]
-fn load_pair<E: Emit>(e: &mut E, w: Width, signed: bool) -> E::Val {
+fn dividend<E: Emit>(e: &mut E, w: Width) -> (E::Val, E::Val) {
     let low = e.reg(w, reg::AX);
-    let high = e.reg(w, if w == B8 { reg::AH } else { reg::DX });
+    (e.reg(w, if w == B8 { reg::AH } else { reg::DX }), low)
+}
+
+#[inline(always)]
+fn joined<E: Emit>(e: &mut E, w: Width, (high, low): (E::Val, E::Val), signed: bool) -> E::Val {
     let low = e.zext(w, B64, low);
     let high = widen(e, w, high, signed);
     let n = e.imm(B64, u64::from(w.bits() & 63));
@@ -121,31 +121,65 @@ fn load_pair<E: Emit>(e: &mut E, w: Width, signed: bool) -> E::Val {
     e.or(B64, low, high)
 }
 
-/// DIV: #DE where the divisor is 0 or the quotient does not fit.
+/// DIV and IDIV: #DE where the divisor is 0 or the quotient does not fit. IDIV truncates towards zero, and its
+/// remainder has the dividend's sign.
 #[inline(always)]
-pub fn div<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
+pub fn div<E: Emit>(e: &mut E, w: Width, signed: bool) -> Result<(), E::Stop> {
     let source = e.place(0, w, Access::Read)?;
     let divisor = e.read(source, w);
-    let divisor = e.zext(w, B64, divisor);
-    let dividend = load_pair(e, w, false);
-    let zero = e.imm(B64, 0);
-    let by_zero = e.eq(B64, divisor, zero);
-    let quotient = e.udiv(B64, dividend, divisor);
-    let max = e.imm(B64, w.mask());
-    let too_big = e.ult(B64, max, quotient);
-    let bad = e.or(B32, by_zero, too_big);
     if e.model() == CpuModel::I8086 {
-        let top = high_bit(e, w, quotient);
-        let one = e.imm(B32, 1);
-        let cf = e.xor(B32, top, one);
-        division_flags(e, w, dividend, divisor, (cf, None));
+        return if signed { idiv_8086(e, w, divisor) } else { div_8086(e, w, divisor) };
     }
-    e.trap_if(bad, Fault::DE)?;
-    let remainder = e.urem(B64, dividend, divisor);
-    let (q, r) = (e.trunc(B64, w, quotient), e.trunc(B64, w, remainder));
+    let (high, low) = dividend(e, w);
+    let q = e.quotient(w, signed, (high, low), divisor)?;
+    let product = e.mul(w, q, divisor);
+    let r = e.sub(w, low, product);
     store_pair(e, w, q, r);
     quotient_flags(e);
     Ok(())
+}
+
+/// The quotient of an unsigned division, which fits if and only if the high half is below the divisor.
+#[inline(always)]
+pub(crate) fn unsigned_quotient<E: Emit>(
+    e: &mut E,
+    w: Width,
+    (high, low): (E::Val, E::Val),
+    divisor: E::Val,
+) -> Result<E::Val, E::Stop> {
+    let fits = e.ult(w, high, divisor);
+    let one = e.imm(B32, 1);
+    let bad = e.xor(B32, fits, one);
+    e.trap_if(bad, Fault::DE)?;
+    let dividend = joined(e, w, (high, low), false);
+    let divisor = e.zext(w, B64, divisor);
+    let q = e.udiv(B64, dividend, divisor);
+    Ok(e.trunc(B64, w, q))
+}
+
+/// The quotient of a signed division, by magnitudes.
+#[inline(always)]
+pub(crate) fn signed_quotient<E: Emit>(
+    e: &mut E,
+    w: Width,
+    halves: (E::Val, E::Val),
+    divisor: E::Val,
+) -> Result<E::Val, E::Stop> {
+    let dividend = joined(e, w, halves, true);
+    let divisor = e.sext(w, B64, divisor);
+    // of 8 bits only AX counts, so the pair is sign-extended from 16
+    let (n_sign, n_abs) = magnitude(e, dividend);
+    let (d_sign, d_abs) = magnitude(e, divisor);
+    let zero = e.imm(B64, 0);
+    let by_zero = e.eq(B64, divisor, zero);
+    let quotient = e.udiv(B64, n_abs, d_abs);
+    let q_sign = e.xor(B32, n_sign, d_sign);
+    let limit = quotient_limit(e, w, q_sign);
+    let too_big = e.ult(B64, limit, quotient);
+    let bad = e.or(B32, by_zero, too_big);
+    e.trap_if(bad, Fault::DE)?;
+    let q = with_sign(e, q_sign, quotient);
+    Ok(e.trunc(B64, w, q))
 }
 
 /// All flags are undefined after a division. Current AMD chips keep CF and OF, set AF and clear
@@ -153,23 +187,41 @@ pub fn div<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
 #[inline(always)]
 fn quotient_flags<E: Emit>(e: &mut E) {
     if e.model() > CpuModel::I286 {
-        let image = crate::flags::image(e);
-        let keep = e.imm(B32, 0x801);
-        let image = e.and(B32, image, keep);
-        let af = e.imm(B32, 0x10);
-        let image = e.or(B32, image, af);
-        e.set_flags(Flags::Image(image));
+        let (zero, one) = (e.imm(B32, 0), e.imm(B32, 1));
+        // CF, PF, AF, ZF, SF, OF
+        e.set_flags(Flags::Given([None, Some(zero), Some(one), Some(zero), Some(zero), None]));
     }
 }
 
-/// IDIV: truncates towards zero; the remainder has the dividend's sign.
+/// DIV on the 8086, with the flags of its microcode.
 #[inline(always)]
-pub fn idiv<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
-    let source = e.place(0, w, Access::Read)?;
-    let divisor = e.read(source, w);
+fn div_8086<E: Emit>(e: &mut E, w: Width, divisor: E::Val) -> Result<(), E::Stop> {
+    let divisor = e.zext(w, B64, divisor);
+    let halves = dividend(e, w);
+    let dividend = joined(e, w, halves, false);
+    let zero = e.imm(B64, 0);
+    let by_zero = e.eq(B64, divisor, zero);
+    let quotient = e.udiv(B64, dividend, divisor);
+    let max = e.imm(B64, w.mask());
+    let too_big = e.ult(B64, max, quotient);
+    let bad = e.or(B32, by_zero, too_big);
+    let top = high_bit(e, w, quotient);
+    let one = e.imm(B32, 1);
+    let cf = e.xor(B32, top, one);
+    division_flags(e, w, dividend, divisor, (cf, None));
+    e.trap_if(bad, Fault::DE)?;
+    let remainder = e.urem(B64, dividend, divisor);
+    let (q, r) = (e.trunc(B64, w, quotient), e.trunc(B64, w, remainder));
+    store_pair(e, w, q, r);
+    Ok(())
+}
+
+/// IDIV on the 8086, with the flags of its microcode.
+#[inline(always)]
+fn idiv_8086<E: Emit>(e: &mut E, w: Width, divisor: E::Val) -> Result<(), E::Stop> {
     let divisor = e.sext(w, B64, divisor);
-    let dividend = load_pair(e, w, true);
-    // of 8 bits only AX counts, so the pair is sign-extended from 16
+    let halves = dividend(e, w);
+    let dividend = joined(e, w, halves, true);
     let (n_sign, n_abs) = magnitude(e, dividend);
     let (d_sign, d_abs) = magnitude(e, divisor);
     let zero = e.imm(B64, 0);
@@ -180,18 +232,15 @@ pub fn idiv<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
     let limit = quotient_limit(e, w, q_sign);
     let too_big = e.ult(B64, limit, quotient);
     let bad = e.or(B32, by_zero, too_big);
-    if e.model() == CpuModel::I8086 {
-        let zero = e.imm(B32, 0);
-        // the microcode clears CF and OF at its end, which an overflow does not reach
-        division_flags(e, w, n_abs, d_abs, (zero, Some(bad)));
-    }
+    let zero = e.imm(B32, 0);
+    // the microcode clears CF and OF at its end, which an overflow does not reach
+    division_flags(e, w, n_abs, d_abs, (zero, Some(bad)));
     e.trap_if(bad, Fault::DE)?;
     let q = with_sign(e, q_sign, quotient);
     let q = negated_by_rep(e, q);
     let r = with_sign(e, n_sign, remainder);
     let (q, r) = (e.trunc(B64, w, q), e.trunc(B64, w, r));
     store_pair(e, w, q, r);
-    quotient_flags(e);
     Ok(())
 }
 
@@ -269,10 +318,10 @@ fn division_flags<E: Emit>(
     e.set_flags(Flags::Sub { w, a, b, r });
     let own_cf = e.flag(Flag::CF);
     let cf = e.select(B32, overflows, own_cf, cf);
-    crate::alu::replace_flag(e, 0, cf);
+    e.set_flags(Flags::one(Flag::CF, cf));
     if let Some(kept) = of_kept {
         let of = e.flag(Flag::OF);
         let of = e.and(B32, of, kept);
-        crate::alu::replace_flag(e, 11, of);
+        e.set_flags(Flags::one(Flag::OF, of));
     }
 }

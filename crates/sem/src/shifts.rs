@@ -54,11 +54,9 @@ pub fn shift<E: Emit>(e: &mut E, op: Shift, w: Width) -> Result<(), E::Stop> {
     let (r, cf) = shifted(e, op, w, a, n);
     let r = e.select(w, none, a, r);
     e.write(dest, w, r);
-    e.when(some, |e| {
-        let of = shift_overflow(e, op, w, a, r, cf);
-        let af = shift_auxiliary(e, op, w, a, n);
-        e.set_flags(Flags::Parts { w, r, cf, of, af });
-    });
+    let of = shift_overflow(e, op, w, a, r, cf);
+    let af = shift_auxiliary(e, op, w, a, n);
+    e.set_flags_if(some, Flags::Parts { w, r, cf, of, af });
     Ok(())
 }
 
@@ -190,7 +188,7 @@ pub fn set_minus_one<E: Emit>(e: &mut E, w: Width) -> Result<(), E::Stop> {
     let ones = e.imm(w, w.mask());
     let r = e.select(w, some, ones, a);
     e.write(dest, w, r);
-    e.when(some, |e| e.set_flags(Flags::Logic { w, r }));
+    e.set_flags_if(some, Flags::Logic { w, r });
     Ok(())
 }
 
@@ -203,14 +201,15 @@ pub fn rotate<E: Emit>(e: &mut E, op: Shift, w: Width) -> Result<(), E::Stop> {
     let bits = u64::from(w.bits());
     let mask = e.imm(B64, bits - 1);
     let turn = e.and(B64, n, mask);
-    let full = e.imm(B64, bits);
-    let back = e.sub(B64, full, turn);
-    let back = e.and(B64, back, mask);
-    let wide = e.zext(w, B64, a);
-    let (left, right) = if op == Shift::Rol { (turn, back) } else { (back, turn) };
-    let (high, low) = (e.shl(B64, wide, left), e.shr(B64, wide, right));
-    let r = e.or(B64, high, low);
-    let r = e.trunc(B64, w, r);
+    let left = if op == Shift::Rol {
+        turn
+    } else {
+        let full = e.imm(B64, bits);
+        let back = e.sub(B64, full, turn);
+        e.and(B64, back, mask)
+    };
+    let left = e.trunc(B64, w, left);
+    let r = e.rotl(w, a, left);
     e.write(dest, w, r);
     let cf = if op == Shift::Rol { lowest(e, w, r) } else { top(e, w, r) };
     let of = if op == Shift::Rol {
@@ -241,16 +240,7 @@ fn next_to_top<E: Emit>(e: &mut E, w: Width, r: E::Val, cf: E::Val) -> E::Val {
 fn rotate_flags<E: Emit>(e: &mut E, n: E::Val, cf: E::Val, of: E::Val) {
     let zero = e.imm(B64, 0);
     let some = e.ult(B64, zero, n);
-    e.when(some, |e| {
-        let image = crate::flags::image(e);
-        let keep = e.imm(B32, 0xd4);
-        let image = e.and(B32, image, keep);
-        let eleven = e.imm(B32, 11);
-        let of = e.shl(B32, of, eleven);
-        let image = e.or(B32, image, cf);
-        let image = e.or(B32, image, of);
-        e.set_flags(Flags::Image(image));
-    });
+    e.set_flags_if(some, Flags::carry_and_overflow(cf, of));
 }
 
 /// RCL and RCR: through CF, so the count goes modulo 9 or 17 (SDM); 32-bit counts stop at 31.
@@ -261,7 +251,8 @@ pub fn rotate_carry<E: Emit>(e: &mut E, op: Shift, w: Width) -> Result<(), E::St
     let a = e.read(dest, w);
     let old = e.flag(Flag::CF);
     let size = e.imm(B64, u64::from(w.bits() + 1));
-    let turn = e.urem(B64, n, size);
+    // a count of at most 31 is below 33
+    let turn = if w == B32 { n } else { e.urem(B64, n, size) };
     // CF above the operand makes a word of bits + 1
     let wide = e.zext(w, B64, a);
     let c = e.zext(B32, B64, old);
@@ -304,18 +295,16 @@ pub fn double<E: Emit>(e: &mut E, w: Width, right: bool) -> Result<(), E::Stop> 
     let (r, cf) = if right { shrd(e, w, a, b, n) } else { shld(e, w, a, b, n) };
     let r = e.select(w, none, a, r);
     e.write(dest, w, r);
-    e.when(some, |e| {
-        let t = top(e, w, r);
-        let of = if right { next_to_top(e, w, r, t) } else { e.xor(B32, t, cf) };
-        let bits = e.imm(B64, u64::from(w.bits()));
-        let beyond = e.ult(B64, bits, n);
-        let within = e.ult(B64, n, bits);
-        let zero = e.imm(B32, 0);
-        let cf = e.select(B32, beyond, zero, cf);
-        let of = if right { of } else { e.select(B32, within, of, cf) };
-        let af = e.imm(B32, 1);
-        e.set_flags(Flags::Parts { w, r, cf, of, af });
-    });
+    let t = top(e, w, r);
+    let of = if right { next_to_top(e, w, r, t) } else { e.xor(B32, t, cf) };
+    let bits = e.imm(B64, u64::from(w.bits()));
+    let beyond = e.ult(B64, bits, n);
+    let within = e.ult(B64, n, bits);
+    let zero = e.imm(B32, 0);
+    let cf = e.select(B32, beyond, zero, cf);
+    let of = if right { of } else { e.select(B32, within, of, cf) };
+    let af = e.imm(B32, 1);
+    e.set_flags_if(some, Flags::Parts { w, r, cf, of, af });
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! that keeps the statement ([`Flags`]) until somebody asks can answer with an instruction or two.
 
 use crate::Emit;
-use crate::flags::{Flag, Flags, canonical, flag_of};
+use crate::flags::{Flag, Flags, borrows, canonical, carries, flag_of};
 use cpu::Width;
 use cpu::Width::{B32, B64};
 
@@ -35,7 +35,7 @@ fn result<V: Copy>(f: Flags<V>) -> Option<(Width, V)> {
         | Flags::Dec { w, r, .. }
         | Flags::Shift { w, r, .. }
         | Flags::Parts { w, r, .. } => Some((w, r)),
-        Flags::Image(_) => None,
+        Flags::Image(_) | Flags::Given(_) => None,
     }
 }
 
@@ -52,6 +52,16 @@ fn others<E: Emit>(e: &mut E, f: Flags<E::Val>, which: Flag) -> E::Val {
         (Flag::OF, Flags::Parts { of, .. }) => of,
         (Flag::AF, Flags::Parts { af, .. }) => af,
         (_, Flags::Logic { .. }) => e.imm(B32, 0),
+        (_, Flags::Given(given)) => given[which as usize].unwrap_or_else(|| e.flag(which)),
+        (_, Flags::Image(image)) => bit(e, image, which),
+        (Flag::CF, Flags::AddCarry { w, a, b, r }) => {
+            let c = carries(e, w, a, b, r);
+            negative(e, w, c)
+        }
+        (Flag::CF, Flags::SubBorrow { w, a, b, r }) => {
+            let c = borrows(e, w, a, b, r);
+            negative(e, w, c)
+        }
         (_, Flags::Shift { .. }) => {
             let (cf, of, af) = crate::shifts::shift_flags(e, f);
             match which {
@@ -83,6 +93,12 @@ fn others<E: Emit>(e: &mut E, f: Flags<E::Val>, which: Flag) -> E::Val {
             flag_of(e, form, which)
         }
     }
+}
+
+fn bit<E: Emit>(e: &mut E, image: E::Val, which: Flag) -> E::Val {
+    let n = e.imm(B32, which.position());
+    let (shifted, one) = (e.shr(B32, image, n), e.imm(B32, 1));
+    e.and(B32, shifted, one)
 }
 
 /// A condition code where one comparison answers it.

@@ -3,7 +3,7 @@
 use crate::allocator::{shadow::ShadowPolicy, watch};
 use crate::{Atom, Board, Privilege, System};
 use cpu::{Fault, State, eflags};
-use mem::{Access, Memory, PAGE};
+use mem::{Access, HostAddress, Memory, PAGE};
 
 /// Everything that an interpreter of the running machine may reach.
 pub struct Live<'a, B> {
@@ -11,6 +11,15 @@ pub struct Live<'a, B> {
     pub(crate) mem: &'a mut Memory,
     pub(crate) board: &'a mut B,
     pub(crate) shadow: &'a mut ShadowPolicy,
+}
+
+/// Where a store goes.
+#[derive(Clone, Copy)]
+enum Target {
+    /// To what a shadow entry leads to: plain memory, without traces.
+    Shown(HostAddress),
+    /// To a physical address.
+    Physical(u64),
 }
 
 /// Splits a range at page boundaries: start and length of each part.
@@ -88,33 +97,76 @@ impl<B: Board> Live<'_, B> {
         self.hit(linear, size, false);
         let mut value = 0;
         let mut shift = 0;
-        for (at, n) in parts(linear, size) {
-            if n > 0 {
-                let physical = self.fill(at, access)?;
-                value |= self.physical_read(physical, n) << shift;
-                shift += 8 * n;
-            }
+        for (at, n) in parts(linear, size).into_iter().filter(|&(_, n)| n > 0) {
+            let part = match self.shown(at, n, access) {
+                Some(host) => self.read_shown(host, n),
+                None => {
+                    let physical = self.fill(at, access)?;
+                    self.physical_read(physical, n)
+                }
+            };
+            value |= part << shift;
+            shift += 8 * n;
         }
         Ok(value)
     }
 
+    /// Where bytes of one page are, if the shadow has its entry: then there is nothing to walk or to mark for
+    /// an access that only happens to reach into the next page.
+    fn shown(&self, linear: u32, size: u32, access: Access) -> Option<HostAddress> {
+        let Access { user, write, .. } = access;
+        if write {
+            self.mem.lookup_write_as(user, linear, size)
+        } else {
+            self.mem.lookup_read_as(user, linear, size)
+        }
+    }
+
+    fn read_shown(&self, at: HostAddress, size: u32) -> u64 {
+        let byte = |n: u32| u64::from(self.mem.read::<1>(HostAddress(at.0 + u64::from(n)))[0]);
+        (0..size).fold(0, |value, n| value | byte(n) << (8 * n))
+    }
+
     pub(crate) fn write(&mut self, linear: u32, size: u32, value: u64, access: Access) -> Result<(), Fault> {
         let [(a, n), (b, m)] = parts(linear, size);
-        let first = self.fill(a, access)?;
-        let second = if m > 0 { Some(self.fill(b, access)?) } else { None };
+        let mut first = self.target(a, n, access)?;
+        let second = if m > 0 { Some(self.target(b, m, access)?) } else { None };
+        if let Some(Target::Physical(_)) = second {
+            // the walk may have begun to trace the first page
+            first = self.target(a, n, access)?;
+        }
         self.hit(linear, size, true);
-        self.physical_write(first, n, value);
+        self.write_target(first, n, value);
         if let Some(second) = second {
-            self.physical_write(second, m, value >> (8 * n));
+            self.write_target(second, m, value >> (8 * n));
         }
         Ok(())
     }
 
+    /// Where a store to one page goes.
+    fn target(&mut self, linear: u32, size: u32, access: Access) -> Result<Target, Fault> {
+        match self.shown(linear, size, access) {
+            Some(host) => Ok(Target::Shown(host)),
+            None => self.fill(linear, access).map(Target::Physical),
+        }
+    }
+
+    fn write_target(&mut self, to: Target, size: u32, value: u64) {
+        match to {
+            Target::Physical(at) => self.physical_write(at, size, value),
+            Target::Shown(at) => {
+                for (n, byte) in (0..u64::from(size)).zip(value.to_le_bytes()) {
+                    self.mem.write(HostAddress(at.0 + n), [byte]);
+                }
+            }
+        }
+    }
+
     pub(crate) fn find(&mut self, linear: u32, size: u32, access: Access) -> Result<(), Fault> {
-        let last = linear.wrapping_add(size - 1);
-        self.fill(linear, access)?;
-        if linear / PAGE != last / PAGE {
-            self.fill(last & !(PAGE - 1), access)?;
+        for (at, n) in parts(linear, size) {
+            if n > 0 && self.shown(at, n, access).is_none() {
+                self.fill(at, access)?;
+            }
         }
         Ok(())
     }
