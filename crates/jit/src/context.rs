@@ -2,29 +2,8 @@
 
 use std::mem::offset_of;
 
-/// Entries of the jump cache.
-pub(crate) const JUMPS: usize = 1 << 14;
-
 /// Accesses of an instruction whose bytes can be taken from two pages.
 pub(crate) const SPLIT: usize = 8;
-
-/// One guess: where the code for a linear address is.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub(crate) struct Jump {
-    /// Linear address, with the key above it.
-    pub(crate) tag: u64,
-    /// The execute entry that the page had.
-    pub(crate) entry: u64,
-    /// Host address of the region's code; 0: none.
-    pub(crate) code: u64,
-    /// Which of its entries.
-    pub(crate) index: u64,
-}
-
-impl Jump {
-    pub(crate) const NONE: Jump = Jump { tag: u64::MAX, entry: 0, code: 0, index: 0 };
-}
 
 /// Why compiled code came back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -329,7 +329,7 @@ impl Jit {
         let context = &mut *self.context;
         // SAFETY: `call.mem` was made from a unique borrow above.
         refresh(context, unsafe { &*call.mem });
-        context.jumps = self.regions.jumps.as_ptr() as u64;
+        context.jumps = self.regions.jumps.address();
         context.key = u64::from(key.0) << 32;
         context.left = (cpu.until - cpu.retired) as i64;
         context.flags_kinds = 0;

@@ -25,6 +25,7 @@ mod fpu;
 mod group;
 mod hints;
 mod kept;
+mod jumps;
 mod key;
 mod links;
 mod lower;

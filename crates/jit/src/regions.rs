@@ -1,11 +1,10 @@
 //! The regions in being: where they can be entered, which frames they were made from.
 
-use crate::context::{JUMPS, Jump};
 use crate::hints::Redone;
+use crate::jumps::Jumps;
 use crate::key::Key;
 use crate::links::{Link, Wanted};
 use crate::plan::Plan;
-use crate::stubs::jump_slot;
 use cpu::Insn;
 use mem::PAGE_SHIFT;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -22,8 +21,8 @@ pub(crate) struct Region {
     planned: Vec<(u32, Key)>,
     serial: u64,
     code: u64,
-    /// Slots of the jump cache that lead here.
-    slots: Vec<u32>,
+    /// Sets of the jump cache with guesses that lead here.
+    sets: Vec<u32>,
     /// Address in the arena of the head, and the region's key.
     pub(crate) head: (u32, Key),
     pub(crate) grouped: bool,
@@ -53,7 +52,7 @@ pub(crate) struct Regions {
     /// Entries of regions that are being compiled.
     planned: FxHashSet<(u32, Key)>,
     serial: u64,
-    pub(crate) jumps: Box<[Jump]>,
+    pub(crate) jumps: Jumps,
     wanted: Wanted,
     /// Where links lead that have no region to lead to.
     dispatcher: u64,
@@ -70,7 +69,7 @@ impl Regions {
             covered: FxHashMap::default(),
             planned: FxHashSet::default(),
             serial: 0,
-            jumps: vec![Jump::NONE; JUMPS].into(),
+            jumps: Jumps::new(),
             wanted: Wanted::default(),
             dispatcher,
         }
@@ -101,21 +100,18 @@ impl Regions {
         entry: u64,
         physical: impl FnOnce() -> u32,
     ) -> Option<(u64, u64)> {
-        let slot = jump_slot(linear);
-        let tag = u64::from(linear) | u64::from(key.0) << 32;
-        let jump = self.jumps[slot];
-        if jump.tag == tag && jump.entry == entry {
-            return Some((jump.code, jump.index));
+        if let Some(found) = self.jumps.find(linear, key, entry) {
+            return Some(found);
         }
         if entry == 0 {
             return None;
         }
         let door = *self.doors.get(&(physical(), key))?;
-        self.jumps[slot] = Jump { tag, entry, code: door.code, index: door.index };
+        let set = self.jumps.put(linear, key, entry, (door.code, door.index));
         if let Some(Some(region)) = self.all.get_mut(door.region as usize)
-            && !region.slots.contains(&(slot as u32))
+            && !region.sets.contains(&set)
         {
-            region.slots.push(slot as u32);
+            region.sets.push(set);
         }
         Some((door.code, door.index))
     }
@@ -151,7 +147,7 @@ impl Regions {
             planned,
             serial: self.serial,
             code: 0,
-            slots: Vec::new(),
+            sets: Vec::new(),
             head: (address(plan, head, 0).unwrap_or(0), plan.key),
             grouped: plan.grouped,
             redone: Redone::default(),
@@ -243,12 +239,7 @@ impl Regions {
                 }
             }
         }
-        for slot in region.slots {
-            let jump = &mut self.jumps[slot as usize];
-            if jump.code == region.code {
-                *jump = Jump::NONE;
-            }
-        }
+        region.sets.iter().for_each(|&set| self.jumps.forget(set, region.code));
         for (frame, _) in region.frames {
             if let Some(ids) = self.frames.get_mut(&frame) {
                 ids.retain(|&other| other != id);
@@ -268,7 +259,7 @@ impl Regions {
         self.frames.clear();
         self.planned.clear();
         self.covered.clear();
-        self.jumps.fill(Jump::NONE);
+        self.jumps.clear();
         self.wanted.clear();
     }
 

@@ -1,7 +1,8 @@
 //! Code that is there once: the way in, and the dispatcher.
 
 use crate::backend::{Backend, BackendError, Effort, signature};
-use crate::context::{self, Exit, JUMPS, Jump};
+use crate::context::{self, Exit};
+use crate::jumps::{Jump, SETS, SPREAD, Set};
 use crate::lower::own;
 use crate::region::region_signature;
 use cpu::{Segment, State, seg};
@@ -107,15 +108,6 @@ fn parameters(b: &mut FunctionBuilder<'_>) -> Vec<Value> {
     b.block_params(start).to_vec()
 }
 
-/// Which entry of the jump cache a linear address has.
-pub(crate) fn jump_slot(linear: u32) -> usize {
-    (linear.wrapping_mul(SPREAD) >> (32 - JUMPS.trailing_zeros())) as usize
-}
-
-/// Spreads addresses over the jump cache: 2^32 over the golden ratio (Knuth, vol. 3, 6.4). Hot
-/// addresses at like places of a few pages would meet with less.
-const SPREAD: u32 = 0x9e37_79b1;
-
 /// From one region to the next by the jump cache; back to Rust where it has nothing. A guess holds
 /// only while the page at the address is the one that it was made for.
 pub(crate) fn dispatch(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
@@ -128,20 +120,26 @@ pub(crate) fn dispatch(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
         let cs = b.ins().load(I32, own(), state, cs as i32);
         let linear = b.ins().iadd(eip, cs);
         let page = b.ins().ushr_imm_u(linear, 12);
-        let slot = b.ins().imul_imm_u(linear, i64::from(SPREAD));
-        let slot = b.ins().ushr_imm_u(slot, i64::from(32 - JUMPS.trailing_zeros()));
-        let slot = b.ins().uextend(I64, slot);
-        let slot = b.ins().ishl_imm_u(slot, i64::from(size_of::<Jump>().trailing_zeros()));
+        let set = b.ins().imul_imm_u(linear, i64::from(SPREAD));
+        let set = b.ins().ushr_imm_u(set, i64::from(32 - SETS.trailing_zeros()));
+        let set = b.ins().uextend(I64, set);
+        let set = b.ins().ishl_imm_u(set, i64::from(size_of::<Set>().trailing_zeros()));
         let jumps = b.ins().load(I64, own(), ctx, context::JUMP_CACHE);
-        let jump = b.ins().iadd(jumps, slot);
-        let tag = b.ins().load(I64, own(), jump, offset_of!(Jump, tag) as i32);
+        let first = b.ins().iadd(jumps, set);
         let key = b.ins().load(I64, own(), ctx, context::KEY);
         let wide = b.ins().uextend(I64, linear);
         let wanted = b.ins().bor(key, wide);
-        let right = b.ins().icmp(IntCC::Equal, tag, wanted);
-        let (same, miss) = (b.create_block(), b.create_block());
+        let (same, other, miss) = (b.create_block(), b.create_block(), b.create_block());
+        let jump = b.append_block_param(same, I64);
+        b.set_cold_block(other);
         b.set_cold_block(miss);
-        b.ins().brif(right, same, &[], miss, &[]);
+        let right = has_tag(b, first, wanted);
+        b.ins().brif(right, same, &[first.into()], other, &[]);
+        b.seal_block(other);
+        b.switch_to_block(other);
+        let second = b.ins().iadd_imm_s(first, size_of::<Jump>() as i64);
+        let right = has_tag(b, second, wanted);
+        b.ins().brif(right, same, &[second.into()], miss, &[]);
         b.seal_block(same);
         b.switch_to_block(same);
         hit(b, ctx, state, jump, page, miss);
@@ -151,6 +149,11 @@ pub(crate) fn dispatch(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
         b.ins().store(own(), why, ctx, context::EXIT);
         b.ins().return_(&[]);
     })
+}
+
+fn has_tag(b: &mut FunctionBuilder<'_>, jump: Value, wanted: Value) -> Value {
+    let tag = b.ins().load(I64, own(), jump, offset_of!(Jump, tag) as i32);
+    b.ins().icmp(IntCC::Equal, tag, wanted)
 }
 
 fn hit(
