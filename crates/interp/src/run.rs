@@ -144,13 +144,16 @@ impl Interpreter {
                 Some(block) if COUNTED && cpu.retired != start && block.runs.get() >= block.due.get() => {
                     return Ok(());
                 }
-                Some(block) if fits(cpu, block) => {
+                Some(block) => {
                     if COUNTED {
                         block.runs.set(block.runs.get().saturating_add(1));
                     }
-                    run_block(block, cpu, mem, monitor)?;
+                    if fits(cpu, block) {
+                        run_block(block, cpu, mem, monitor)?;
+                    } else {
+                        self.single(cpu, mem, monitor)?;
+                    }
                 }
-                Some(_) => self.single(cpu, mem, monitor)?,
                 None => self.prepare(cpu, mem, monitor)?,
             }
             if cpu.retired >= cpu.until || mem.has_traces() {
