@@ -29,6 +29,8 @@ pub(crate) struct Addresses {
     pub(crate) fine: u64,
     /// `engine::bring_x87_in`, by PreserveAll.
     pub(crate) x87_in: u64,
+    /// `engine::x87_function`.
+    pub(crate) x87_function: u64,
 }
 
 /// Why code could not be made.

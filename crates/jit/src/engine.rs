@@ -101,6 +101,7 @@ impl Jit {
             callout: callout as *const () as u64,
             settle: settle_flags as *const () as u64,
             x87_in,
+            x87_function: x87_function as *const () as u64,
             fine,
         };
         let options = Options { host: backend.host_convention() };
@@ -489,6 +490,12 @@ unsafe extern "C" fn bring_x87_in(context: *mut Context, cpu: *mut State) {
         x87::load(&cpu.fpu);
         context.x87_live = 1;
     }
+}
+
+/// Compiled code's way to a function of [`x87::Function`], the guest's x87 unit being in the host's: whether it has
+/// been performed.
+extern "C" fn x87_function(number: u64) -> u32 {
+    x87::Function::numbered(number).is_some_and(x87::perform).into()
 }
 
 /// Takes the guest's x87 unit back to where Rust looks for it.

@@ -41,6 +41,7 @@ const ADDRESSES: Addresses = Addresses {
     settle: 0x5e7_0000,
     fine: 0xf14_0000,
     x87_in: 0x870_0000,
+    x87_function: 0x871_0000,
 };
 
 /// The region at EIP, whose page must be executable in the shadow; `None` where the JIT compiles

@@ -8,9 +8,9 @@ use crate::wide::Wide;
 use crate::x87;
 use cpu::Width::{B32, B64};
 use cpu::{CodeSize, CpuModel, Fpu, Insn, Kind, Segment, State, seg};
-use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
+use cranelift_codegen::ir::{AbiParam, InstBuilder};
 use cranelift_codegen::isa::CallConv;
 use sem::Guard;
 use sem::fp::{X87, X87Op};
@@ -58,9 +58,9 @@ fn slot(insn: &Insn) -> i32 {
     if insn.kind.contains(&Kind::Mem) { 0 } else { context::SLOT }
 }
 
-/// The instruction is done by the host's own unit.
-pub(crate) fn is_native(insn: &Insn) -> bool {
-    x87::native(insn, slot(insn)).is_some()
+/// The instruction is done by the host's own unit, or with a result that [`float`] has computed.
+pub(crate) fn has_code(insn: &Insn) -> bool {
+    x87::native(insn, slot(insn)).is_some() || x87::Function::of(insn.code.mnemonic()).is_some()
 }
 
 /// Places all stubs.
@@ -200,7 +200,10 @@ impl Lower<'_, '_> {
                 let word = self.b.ins().uextend(I64, word);
                 return Wide::Halves(Val::Node(word), Val::Const(0));
             }
-            _ => self.run_stub(),
+            _ => match x87::Function::of(self.insn.code.mnemonic()) {
+                Some(f) => self.run_function(f),
+                None => self.run_stub(),
+            },
         }
         // what goes to memory is there already
         Wide::Halves(Val::Written, Val::Const(0))
@@ -224,6 +227,20 @@ impl Lower<'_, '_> {
         let s = self.b.import_signature(crate::backend::signature(CallConv::PreserveAll, 1));
         let f = self.b.ins().iconst(I64, address as i64);
         self.b.ins().call_indirect(s, f, &[argument]);
+    }
+
+    /// A function that [`float`] computes while the guest's unit stays in the host's; leaves where it says that it
+    /// cannot.
+    fn run_function(&mut self, f: x87::Function) {
+        let mut s = crate::backend::signature(self.options.host, 1);
+        s.returns.push(AbiParam::new(I32));
+        let s = self.b.import_signature(s);
+        let address = self.b.ins().iconst(I64, self.addresses.x87_function as i64);
+        let number = self.b.ins().iconst(I64, f as i64);
+        let call = self.b.ins().call_indirect(s, address, &[number]);
+        let done = self.b.inst_results(call)[0];
+        let failed = self.b.ins().icmp_imm_u(IntCC::Equal, done, 0);
+        self.give_up_if(failed);
     }
 
     /// MMX instructions make the registers theirs (SDM vol. 1, 9.5.1).

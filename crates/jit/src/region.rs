@@ -32,7 +32,7 @@ pub(crate) fn compiles(key: Key, insn: &Insn, effects: &Effects) -> bool {
     // a masked store finds sixteen places: too much code for what is rare
     let many = effects.sse && effects.touches.len() > 8;
     let on = (!effects.sse || key.sse()) && (!(effects.mmx || effects.x87) || key.fpu());
-    let known = !effects.unsupported && (!effects.x87 || crate::fpu::is_native(insn));
+    let known = !effects.unsupported && (!effects.x87 || crate::fpu::has_code(insn));
     on && known && !many && (!effects.rounds || key.default_mxcsr())
 }
 
