@@ -15,7 +15,7 @@ pub(crate) fn mul_high(a: u128, b: u128) -> u128 {
 /// `rest * 2^128 / d`, truncated, for `rest` below `d` and `d` with its top bit set: long division with digits of
 /// 64 bits, each found by a product with the divisor's reciprocal (Möller and Granlund, Improved division by
 /// invariant integers, IEEE Transactions on Computers 60, 2011).
-fn fraction_of(rest: u128, d: u128) -> u128 {
+pub(crate) fn fraction_of(rest: u128, d: u128) -> u128 {
     let reciprocal = reciprocal_of(d);
     let (high, rest) = digit(rest, d, reciprocal);
     let (low, _) = digit(rest, d, reciprocal);
