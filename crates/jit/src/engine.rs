@@ -90,8 +90,6 @@ impl Jit {
         let dispatch = place(stubs::dispatch(&mut backend)?)?;
         let fine = place(stubs::fine(&mut backend)?)?;
         let x87_in = place(stubs::keeping(&mut backend, bring_x87_in as *const () as u64)?)?;
-        let x87 = crate::fpu::stubs(|code| cache.place(code))
-            .ok_or_else(|| BackendError::Refused("no room for the first code".to_owned()))?;
         cache.keep();
         // SAFETY: the address is that of code compiled for exactly this signature and the host's
         // convention, complete, and executable as long as `cache`, which this engine owns.
@@ -109,7 +107,7 @@ impl Jit {
             interpreter: Interpreter::default(),
             regions: Regions::new(),
             cache,
-            compilers: Compilers::Here(Box::new(Compiler { backend, options, addresses, x87 })),
+            compilers: Compilers::Here(Box::new(Compiler { backend, options, addresses })),
             context: Box::new(Context::new()),
             enter,
             hints: Hints::default(),

@@ -2,7 +2,8 @@
 
 use crate::context::{self, Kind};
 use crate::lower::{Lower, Val};
-use cpu::{State, Width};
+use cpu::{State, Width, eflags};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use sem::flags::{Flag, Flags, canonical, flag_of};
@@ -62,11 +63,36 @@ impl Lower<'_, '_> {
     pub(crate) fn one_condition(&mut self, cc: u8) -> Val {
         if self.flags.step.is_none()
             && let Base::Said(f) = self.flags.base
-            && let Some(c) = thunk::condition(self, f, cc)
         {
-            return c;
+            let known = match f {
+                Flags::Image(image) => self.condition_in(image, cc),
+                f => thunk::condition(self, f, cc),
+            };
+            if let Some(c) = known {
+                return c;
+            }
         }
         sem::flags::condition(self, cc)
+    }
+
+    /// A condition that holds, or does not hold, where one of some flags is set (SDM vol. 2, appendix B.1.4).
+    fn condition_in(&mut self, image: Val, cc: u8) -> Option<Val> {
+        let mask = match cc >> 1 {
+            0 => eflags::OF,
+            1 => eflags::CF,
+            2 => eflags::ZF,
+            3 => eflags::CF | eflags::ZF,
+            4 => eflags::SF,
+            5 => eflags::PF,
+            _ => return None,
+        };
+        let some = self.conjunction(Width::B32, image, Val::Const(mask.into()));
+        let none = self.test(Width::B32, IntCC::Equal, crate::fold::eq, some, Val::Const(0));
+        Some(if cc & 1 != 0 {
+            none
+        } else {
+            self.test(Width::B32, IntCC::Equal, crate::fold::eq, none, Val::Const(0))
+        })
     }
 
     /// Loads the canonical pair, which the blocks before have put into memory.
@@ -148,6 +174,11 @@ impl Lower<'_, '_> {
                 let r = self.node(w, r);
                 self.store_context(r, context::FLAGS_A);
                 Kind::new(Kind::LOGIC, w)
+            }
+            Flags::Image(image) => {
+                let image = self.node(Width::B32, image);
+                self.store_context(image, context::FLAGS_A);
+                Kind::new(Kind::IMAGE, Width::B32)
             }
             said => {
                 let (result, aux) = canonical(self, said);

@@ -4,7 +4,7 @@ use crate::backend::{Addresses, signature};
 use crate::context::{self, Exit};
 use crate::effects::Effects;
 use crate::flags::FlagState;
-use crate::fpu::Stubs;
+use crate::fpu::Routines;
 use crate::group::group;
 use crate::key::Key;
 use crate::lower::{Lower, PendingExit, Snapshot, Transfer, Unsupported, Val, Variables, bits, own, type_of};
@@ -55,14 +55,13 @@ pub(crate) fn entry_offsets(plan: &Plan) -> Vec<u32> {
     plan.blocks.iter().filter(|b| b.entry).map(|b| b.off).collect()
 }
 
-/// Writes the function of a region.
+/// Writes the function of a region; gives the code of the routines that it calls.
 pub(crate) fn build(
     plan: &Plan,
     options: &Options,
     addresses: Addresses,
-    stubs: &Stubs,
     b: &mut FunctionBuilder<'_>,
-) {
+) -> Vec<Vec<u8>> {
     let start = b.create_block();
     b.append_block_params_for_function_params(start);
     b.switch_to_block(start);
@@ -108,12 +107,14 @@ pub(crate) fn build(
         group_of: Vec::new(),
         touch: 0,
         tail: None,
-        stubs,
+        routines: Routines::default(),
+        next: None,
         clean: Vec::new(),
         addresses,
         options,
     };
     Region { blocks: Vec::new(), incoming: vec![None; plan.blocks.len()] }.write(&mut l, index);
+    l.routines.into_code()
 }
 
 struct Region {
@@ -219,6 +220,7 @@ impl Region {
         for (i, step) in block.steps[..own].iter().enumerate() {
             (l.insn, l.off, l.undone, l.leave) = (step.insn, step.off, (own - i) as u64, None);
             (l.operand, l.touch) = (None, 0);
+            l.next = block.steps[..own].get(i + 1).map(|s| s.insn);
             l.group_of = members.get_mut(i).map(std::mem::take).unwrap_or_default();
             let done = sem::bind(&step.insn, ToCode).is_some_and(|run| run(l).is_ok());
             if !done {

@@ -25,7 +25,7 @@ mod host;
 mod tests;
 
 pub(crate) use host::{load, save};
-pub(crate) use native::native;
+pub(crate) use native::{gives_to_slot, has_memory_operand, native, stays_inside};
 pub(crate) use soft::Function;
 
 use cpu::Fpu;
