@@ -1,6 +1,7 @@
 //! One region as one function: entries, blocks, edges, exits.
 
 use crate::backend::{Addresses, signature};
+use crate::clean::Elements;
 use crate::context::{self, Exit};
 use crate::effects::Effects;
 use crate::flags::FlagState;
@@ -113,13 +114,19 @@ pub(crate) fn build(
         addresses,
         options,
     };
-    Region { blocks: Vec::new(), incoming: vec![None; plan.blocks.len()] }.write(&mut l, index);
+    Region { blocks: Vec::new(), incoming: plan.blocks.iter().map(|_| None).collect() }.write(&mut l, index);
     l.routines.into_code()
 }
 
 struct Region {
     blocks: Vec<Block>,
-    incoming: Vec<Option<FlagState>>,
+    /// What blocks with one way in know from the block before.
+    incoming: Vec<Option<Incoming>>,
+}
+
+struct Incoming {
+    flags: FlagState,
+    clean: Vec<(u32, Elements)>,
 }
 
 impl Region {
@@ -197,16 +204,18 @@ impl Region {
         l.b.switch_to_block(self.blocks[n]);
         l.start();
         l.dirty = block.dirty;
-        l.flags = self.incoming[n].unwrap_or(FlagState::MEMORY);
+        let incoming = self.incoming[n].take();
+        l.flags = incoming.as_ref().map_or(FlagState::MEMORY, |i| i.flags);
         l.left = l.b.use_var(l.variables.left);
         l.off = block.off;
         l.undone = 0;
         if let Some(need) = block.check {
             check_budget(l, need);
         }
-        if block.flags == FlagNeed::Read && self.incoming[n].is_none() {
+        if block.flags == FlagNeed::Read && incoming.is_none() {
             l.load_flags();
         }
+        l.set_clean_registers(incoming.map_or(vec![], |i| i.clean));
         let callout = matches!(block.end, End::Callout(..));
         let own = block.steps.len() - usize::from(callout);
         if own > 0 {
@@ -339,7 +348,7 @@ impl Region {
                 FlagNeed::Read => l.settle(),
             }
         } else {
-            self.incoming[n] = Some(l.flags);
+            self.incoming[n] = Some(Incoming { flags: l.flags, clean: l.clean_registers() });
         }
         l.b.ins().jump(self.blocks[n], &[]);
     }

@@ -46,10 +46,10 @@ fn with_memory(rng: &mut Rng) -> Vec<u8> {
 }
 
 /// What sets, asks for or changes flags: FCOMI, FNSTSW AX, SAHF, COMISD, UCOMISS, SETcc, CMOVcc, Jcc to where it goes
-/// anyway, INC, CMC, LAHF.
+/// anyway and over a scalar addition, INC, CMC, LAHF; and scalar arithmetic, for what blocks know of its registers.
 fn with_flags(rng: &mut Rng) -> Vec<u8> {
     let cc = rng.below(16) as u8;
-    match rng.below(11) {
+    match rng.below(15) {
         0 | 1 => vec![0xdb, 0xf0 + rng.below(4) as u8],
         2 => vec![0xdf, 0xe0],
         3 => vec![0x9e],
@@ -59,8 +59,16 @@ fn with_flags(rng: &mut Rng) -> Vec<u8> {
         7 => vec![0x0f, 0x40 | cc, 0xd1],
         8 => vec![0x70 | cc, 0],
         9 => vec![0x45],
+        10 | 11 => [vec![0x70 | cc, 4], scalar(rng)].concat(),
+        12 | 13 => scalar(rng),
         _ => vec![[0xf5, 0x9f][rng.below(2) as usize]],
     }
+}
+
+/// ADDSD, MULSD, SUBSD or MINSD of registers.
+fn scalar(rng: &mut Rng) -> Vec<u8> {
+    let opcode = [0x58, 0x59, 0x5c, 0x5d][rng.below(4) as usize];
+    vec![0xf2, 0x0f, opcode, 0xc0 | rng.below(64) as u8]
 }
 
 fn sequence(rng: &mut Rng, flags: bool) -> Vec<u8> {
