@@ -12,6 +12,56 @@ pub(crate) fn mul_high(a: u128, b: u128) -> u128 {
     a1 * b1 + (mid1 >> 64) + (mid2 >> 64) + (carry >> 64)
 }
 
+/// `rest * 2^128 / d`, truncated, for `rest` below `d` and `d` with its top bit set: long division with digits of
+/// 64 bits, each found by a product with the divisor's reciprocal (Möller and Granlund, Improved division by
+/// invariant integers, IEEE Transactions on Computers 60, 2011).
+pub(crate) fn fraction_of(rest: u128, d: u128) -> u128 {
+    let reciprocal = reciprocal_of(d);
+    let (high, rest) = digit(rest, d, reciprocal);
+    let (low, _) = digit(rest, d, reciprocal);
+    u128::from(high) << 64 | u128::from(low)
+}
+
+/// `(2^192 - 1) / d - 2^64`, truncated (algorithm 6 there).
+fn reciprocal_of(d: u128) -> u64 {
+    let (top, low) = ((d >> 64) as u64, d as u64);
+    let mut v = ((u128::from(!top) << 64 | u128::from(u64::MAX)) / u128::from(top)) as u64;
+    let (mut p, carry) = top.wrapping_mul(v).overflowing_add(low);
+    if carry {
+        v -= 1;
+        if p >= top {
+            v -= 1;
+            p = p.wrapping_sub(top);
+        }
+        p = p.wrapping_sub(top);
+    }
+    let t = u128::from(v) * u128::from(low);
+    let (p, carry) = p.overflowing_add((t >> 64) as u64);
+    if carry {
+        v -= 1 + u64::from(u128::from(p) << 64 | t & u128::from(u64::MAX) >= d);
+    }
+    v
+}
+
+/// `rest * 2^64 / d` and what remains, with the reciprocal of `d` (algorithm 4 there, the third digit zero).
+#[inline]
+fn digit(rest: u128, d: u128, reciprocal: u64) -> (u64, u128) {
+    let top = (rest >> 64) as u64;
+    let guess = u128::from(reciprocal) * u128::from(top) + rest;
+    let (mut q, below) = ((guess >> 64) as u64, guess as u64);
+    let mut rest = (rest << 64).wrapping_sub(d.wrapping_mul(u128::from(q))).wrapping_sub(d);
+    q = q.wrapping_add(1);
+    if (rest >> 64) as u64 >= below {
+        q = q.wrapping_sub(1);
+        rest = rest.wrapping_add(d);
+    }
+    if rest >= d {
+        q = q.wrapping_add(1);
+        rest -= d;
+    }
+    (q, rest)
+}
+
 impl Wide {
     pub(crate) const ONE: Wide = Wide { sign: false, exp: 0, sig: 1 << 127 };
 
@@ -72,21 +122,11 @@ impl Wide {
         }
     }
 
-    /// Long division, bit by bit.
+    /// The quotient, truncated.
     pub(crate) fn over(self, other: Wide) -> Wide {
-        let d = other.sig;
-        let less = self.sig < d;
-        let mut rest = if less { self.sig } else { self.sig - d };
-        let mut sig = u128::from(!less);
-        for _ in 0..if less { 128 } else { 127 } {
-            let top = rest >> 127 != 0;
-            rest <<= 1;
-            let fits = top || rest >= d;
-            if fits {
-                rest = rest.wrapping_sub(d);
-            }
-            sig = sig << 1 | u128::from(fits);
-        }
+        let less = self.sig < other.sig;
+        let quotient = fraction_of(if less { self.sig } else { self.sig - other.sig }, other.sig);
+        let sig = if less { quotient } else { 1 << 127 | quotient >> 1 };
         let exp = self.exp - other.exp - i32::from(less);
         Wide { sign: self.sign != other.sign, exp, sig }
     }
@@ -148,4 +188,49 @@ pub(crate) const fn odd_reciprocals<const N: usize>() -> Series<N> {
         k += 1;
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Long division, bit by bit.
+    fn slowly(rest: u128, d: u128) -> u128 {
+        let (mut rest, mut q) = (rest, 0);
+        for _ in 0..128 {
+            let top = rest >> 127 != 0;
+            rest <<= 1;
+            let fits = top || rest >= d;
+            if fits {
+                rest = rest.wrapping_sub(d);
+            }
+            q = q << 1 | u128::from(fits);
+        }
+        q
+    }
+
+    /// Numbers with long runs of equal bits, which lead to the corrections, and others.
+    fn numbers() -> impl Iterator<Item = u128> {
+        let mut x = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
+        (0..200_000u32).map(move |n| {
+            x = x.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(1442);
+            let (a, b) = ((x >> 121) as u32 % 128, (x >> 114) as u32 % 128);
+            match n % 4 {
+                0 => x.rotate_left(a),
+                1 => (u128::MAX << a) ^ (u128::MAX >> b),
+                2 => (u128::MAX << a).wrapping_add(x >> 64),
+                _ => (1 << a) ^ (1 << b),
+            }
+        })
+    }
+
+    #[test]
+    fn quotients_are_those_of_long_division() {
+        let all: Vec<u128> = numbers().collect();
+        for pair in all.windows(2) {
+            let d = pair[0] | 1 << 127;
+            let rest = pair[1] % d;
+            assert_eq!(fraction_of(rest, d), slowly(rest, d), "{rest:#x} / {d:#x}");
+        }
+    }
 }

@@ -61,6 +61,8 @@ fn state(wide: bool, at: u32) -> State {
     let mut cpu = State::new(CpuModel::N270);
     cpu.cr0 = cr0::PE | cr0::NE | cr0::ET;
     cpu.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
+    // as after the first inexact result: else arithmetic is not compiled
+    cpu.mxcsr |= 0x20;
     cpu.seg[..6].fill(segment(0));
     cpu.seg[usize::from(seg::CS)] = segment(rights::CODE);
     cpu.eip = at;

@@ -1,8 +1,10 @@
 //! Cranelift, in one place: settings, functions, machine code.
 
+use cranelift_codegen::FinalizedRelocTarget;
+use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{AbiParam, Function, Signature};
+use cranelift_codegen::ir::{AbiParam, ExternalName, Function, Signature};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -33,6 +35,8 @@ pub(crate) struct Addresses {
     pub(crate) store_across: u64,
     /// `engine::bring_x87_in`, by PreserveAll.
     pub(crate) x87_in: u64,
+    /// `engine::x87_function`.
+    pub(crate) x87_function: u64,
 }
 
 /// Why code could not be made.
@@ -109,22 +113,35 @@ impl Backend {
         build: impl FnOnce(&mut FunctionBuilder<'_>),
     ) -> Result<Vec<u8>, BackendError> {
         self.write(signature, effort, build);
-        self.translate(effort)
+        self.translate(effort, &[])
     }
 
-    /// Has `build` write a function.
-    pub(crate) fn write(
+    /// As [`Backend::compile`]; `build` gives the code of routines, which follows the function's. Calls of them are
+    /// those of functions with their numbers.
+    pub(crate) fn compile_with_routines(
         &mut self,
         signature: Signature,
         effort: Effort,
-        build: impl FnOnce(&mut FunctionBuilder<'_>),
-    ) {
+        build: impl FnOnce(&mut FunctionBuilder<'_>) -> Vec<Vec<u8>>,
+    ) -> Result<Vec<u8>, BackendError> {
+        let routines = self.write(signature, effort, build);
+        self.translate(effort, &routines)
+    }
+
+    /// Has `build` write a function.
+    pub(crate) fn write<T>(
+        &mut self,
+        signature: Signature,
+        effort: Effort,
+        build: impl FnOnce(&mut FunctionBuilder<'_>) -> T,
+    ) -> T {
         self.context.clear();
         self.context.func = Function::with_name_signature(Default::default(), signature);
         let mut b = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
-        build(&mut b);
+        let given = build(&mut b);
         let target = if effort == Effort::None { &self.quick } else { &self.good };
         b.finalize(target.frontend_config());
+        given
     }
 
     /// What was written, as text.
@@ -132,12 +149,15 @@ impl Backend {
         self.context.func.display().to_string()
     }
 
-    /// Compiles what was written.
-    pub(crate) fn translate(&mut self, effort: Effort) -> Result<Vec<u8>, BackendError> {
+    /// Compiles what was written, and appends its routines.
+    pub(crate) fn translate(
+        &mut self,
+        effort: Effort,
+        routines: &[Vec<u8>],
+    ) -> Result<Vec<u8>, BackendError> {
         let target = if effort == Effort::None { &self.quick } else { &self.good };
         match self.context.compile(&**target, &mut ControlPlane::default()) {
-            Ok(code) if code.buffer.relocs().is_empty() => Ok(code.code_buffer().to_vec()),
-            Ok(_) => Err(BackendError::Refused("relocations".to_owned())),
+            Ok(_) => self.linked(routines).ok_or_else(|| BackendError::Refused("relocations".to_owned())),
             Err(e) => {
                 let why = cranelift_codegen::print_errors::pretty_error(e.func, e.inner);
                 // what was begun is of no use to the next function
@@ -145,5 +165,28 @@ impl Backend {
                 Err(BackendError::Refused(why))
             }
         }
+    }
+
+    /// The code with its routines behind it, and calls of them with their distances.
+    fn linked(&self, routines: &[Vec<u8>]) -> Option<Vec<u8>> {
+        let code = self.context.compiled_code()?;
+        let mut bytes = code.code_buffer().to_vec();
+        let mut starts = Vec::with_capacity(routines.len());
+        for r in routines {
+            starts.push(bytes.len());
+            bytes.extend_from_slice(r);
+        }
+        let names = self.context.func.params.user_named_funcs();
+        for r in code.buffer.relocs() {
+            let FinalizedRelocTarget::ExternalName(ExternalName::User(name)) = r.target else { return None };
+            let start = *starts.get(names.get(name)?.index as usize)?;
+            if r.kind != Reloc::X86CallPCRel4 {
+                return None;
+            }
+            let at = r.offset as usize;
+            let distance = i32::try_from(start as i64 - at as i64 + r.addend).ok()?;
+            bytes.get_mut(at..at + 4)?.copy_from_slice(&distance.to_le_bytes());
+        }
+        Some(bytes)
     }
 }

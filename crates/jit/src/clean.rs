@@ -5,7 +5,8 @@
 //! numbers whose exponent is neither the largest nor near the smallest. An exponent field of 1 could
 //! be tiny before it was rounded (SDM vol. 1, 4.9.1.5), so three are left out with one mask.
 
-use crate::lower::Lower;
+use crate::effects::{MMX, XMM};
+use crate::lower::{Lower, Val};
 use crate::wide::{Wide, bits_only};
 use cpu::Width::{B32, B64};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -109,6 +110,29 @@ impl Lower<'_, '_> {
         }
     }
 
+    /// What is known of registers at the end of a block.
+    pub(crate) fn clean_registers(&self) -> Vec<(u32, Elements)> {
+        let value = |slot: u32| match self.registers[slot as usize] {
+            Some(Val::Node(v)) => Some((slot, v)),
+            _ => None,
+        };
+        let known = |(slot, v): (u32, Value)| {
+            self.clean.iter().filter_map(move |&(of, k)| match k {
+                Known::Clean(e) if of == v => Some((slot, e)),
+                _ => None,
+            })
+        };
+        (XMM..MMX).filter_map(value).flat_map(known).collect()
+    }
+
+    /// The same at the start of the one block that follows.
+    pub(crate) fn set_clean_registers(&mut self, known: Vec<(u32, Elements)>) {
+        for (slot, e) in known {
+            let v = self.slot_node(slot);
+            self.clean.push((v, Known::Clean(e)));
+        }
+    }
+
     /// The same elements of `to` are clean that are so in `from`.
     pub(crate) fn inherit_low(&mut self, from: Wide, to: Wide) {
         for double in [false, true] {
@@ -136,8 +160,7 @@ impl Lower<'_, '_> {
             }
         };
         if !self.is_clean(key, e) {
-            let bits = self.bits_of(s, double);
-            self.demand_scalar(bits, double, Zeros::Anywhere);
+            self.demand_scalar(s, double, Zeros::Anywhere);
             self.clean.push((key, Known::Clean(e)));
         }
         s
@@ -153,17 +176,19 @@ impl Lower<'_, '_> {
 
     /// Gives up unless a result is clean.
     pub(crate) fn demand_result(&mut self, f: Value, double: bool, zeros: Zeros<'_>) {
-        let bits = self.bits_of(Scalar { float: f, bits: None }, double);
-        self.demand_scalar(bits, double, zeros);
+        self.demand_scalar(Scalar { float: f, bits: None }, double, zeros);
     }
 
-    fn demand_scalar(&mut self, bits: Value, double: bool, zeros: Zeros<'_>) {
+    fn demand_scalar(&mut self, s: Scalar, double: bool, zeros: Zeros<'_>) {
+        let bits = self.bits_of(s, double);
         let (shift, mask) = if double { (52, 0x7fc) } else { (23, 0xfc) };
         let exponent = self.b.ins().ushr_imm_u(bits, shift);
         let exponent = self.b.ins().iadd_imm_s(exponent, 1);
         let plain = self.b.ins().band_imm_u(exponent, mask);
         let suspicious = self.b.ins().icmp_imm_u(IntCC::Equal, plain, 0);
         let (on, there) = self.look(suspicious);
+        // once more, so that the hot path may overwrite them
+        let bits = self.bits_of(s, double);
         let mut fine = self.is_zero(bits);
         if let Zeros::Like(operands) = zeros {
             let mut some = None;

@@ -85,6 +85,8 @@ impl Kind {
     pub(crate) const LOGIC: u32 = 3;
     pub(crate) const INC: u32 = 4;
     pub(crate) const DEC: u32 = 5;
+    /// All six in EFLAGS positions.
+    pub(crate) const IMAGE: u32 = 6;
 
     pub(crate) fn new(operation: u32, w: cpu::Width) -> Kind {
         Kind(operation << 8 | w.bytes())

@@ -92,8 +92,6 @@ impl Jit {
         let x87_in = place(stubs::keeping(&mut backend, bring_x87_in as *const () as u64, 2)?)?;
         let across = place(stubs::keeping(&mut backend, across as *const () as u64, 3)?)?;
         let store_across = place(stubs::keeping(&mut backend, store_across as *const () as u64, 4)?)?;
-        let x87 = crate::fpu::stubs(|code| cache.place(code))
-            .ok_or_else(|| BackendError::Refused("no room for the first code".to_owned()))?;
         cache.keep();
         // SAFETY: the address is that of code compiled for exactly this signature and the host's
         // convention, complete, and executable as long as `cache`, which this engine owns.
@@ -103,6 +101,7 @@ impl Jit {
             callout: callout as *const () as u64,
             settle: settle_flags as *const () as u64,
             x87_in,
+            x87_function: x87_function as *const () as u64,
             fine,
             across,
             store_across,
@@ -112,7 +111,7 @@ impl Jit {
             interpreter: Interpreter::default(),
             regions: Regions::new(dispatch),
             cache,
-            compilers: Compilers::Here(Box::new(Compiler { backend, options, addresses, x87 })),
+            compilers: Compilers::Here(Box::new(Compiler { backend, options, addresses })),
             context: Box::new(Context::new()),
             enter,
             hints: Hints::default(),
@@ -495,6 +494,12 @@ unsafe extern "C" fn bring_x87_in(context: *mut Context, cpu: *mut State) {
         x87::load(&cpu.fpu);
         context.x87_live = 1;
     }
+}
+
+/// Compiled code's way to a function of [`x87::Function`], the guest's x87 unit being in the host's: whether it has
+/// been performed.
+extern "C" fn x87_function(number: u64) -> u32 {
+    x87::Function::numbered(number).is_some_and(x87::perform).into()
 }
 
 /// Takes the guest's x87 unit back to where Rust looks for it.

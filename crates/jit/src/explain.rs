@@ -43,6 +43,7 @@ const ADDRESSES: Addresses = Addresses {
     across: 0xac0_0000,
     store_across: 0xac1_0000,
     x87_in: 0x870_0000,
+    x87_function: 0x871_0000,
 };
 
 /// The region at EIP, whose page must be executable in the shadow; `None` where the JIT compiles
@@ -54,12 +55,10 @@ pub fn explain(cpu: &State, mem: &Memory) -> Result<Option<Explained>, BackendEr
     let mut backend = Backend::new()?;
     let Some(plan) = plan(cpu, mem, Key::of(cpu), &Everything) else { return Ok(None) };
     let options = Options { host: backend.host_convention() };
-    let x87 = crate::fpu::stubs(|_| Some(ADDRESSES.x87_in)).unwrap_or_default();
-    backend.write(region::region_signature(), Effort::None, |b| {
-        region::build(&plan, &options, ADDRESSES, &x87, b);
-    });
+    let routines = backend
+        .write(region::region_signature(), Effort::None, |b| region::build(&plan, &options, ADDRESSES, b));
     let ir = backend.text();
-    let code = backend.translate(Effort::None)?;
+    let code = backend.translate(Effort::None, &routines)?;
     Ok(Some(Explained { plan: text(&plan), ir, code }))
 }
 

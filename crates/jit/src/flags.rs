@@ -2,9 +2,10 @@
 
 use crate::context;
 use crate::lower::{Lower, Val};
-use cpu::State;
+use cpu::{State, eflags};
 use cpu::Width::{B32, B64};
 use cranelift_codegen::ir::InstBuilder;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use sem::flags::{Flag, Flags, canonical, flag_of, replaced};
 use sem::thunk;
@@ -150,11 +151,36 @@ impl Lower<'_, '_> {
     pub(crate) fn one_condition(&mut self, cc: u8) -> Val {
         if let Base::Said(f) = self.flags.base
             && !self.flags.changes_any(crate::effects::read_by(cc))
-            && let Some(c) = thunk::condition(self, f, cc)
         {
-            return c;
+            let known = match f {
+                Flags::Image(image) => self.condition_in(image, cc),
+                f => thunk::condition(self, f, cc),
+            };
+            if let Some(c) = known {
+                return c;
+            }
         }
         sem::flags::condition(self, cc)
+    }
+
+    /// A condition that holds, or does not hold, where one of some flags is set (SDM vol. 2, appendix B.1.4).
+    fn condition_in(&mut self, image: Val, cc: u8) -> Option<Val> {
+        let mask = match cc >> 1 {
+            0 => eflags::OF,
+            1 => eflags::CF,
+            2 => eflags::ZF,
+            3 => eflags::CF | eflags::ZF,
+            4 => eflags::SF,
+            5 => eflags::PF,
+            _ => return None,
+        };
+        let some = self.conjunction(B32, image, Val::Const(mask.into()));
+        let none = self.test(B32, IntCC::Equal, crate::fold::eq, some, Val::Const(0));
+        Some(if cc & 1 != 0 {
+            none
+        } else {
+            self.test(B32, IntCC::Equal, crate::fold::eq, none, Val::Const(0))
+        })
     }
 
     /// Loads the canonical pair, which the blocks before have put into memory.

@@ -7,10 +7,12 @@ use crate::lower::{Lower, Unsupported, Val};
 use crate::wide::Wide;
 use crate::x87;
 use cpu::Width::{B32, B64};
-use cpu::{CodeSize, CpuModel, Fpu, Insn, Kind, Segment, State, seg};
-use cranelift_codegen::ir::InstBuilder;
+use cpu::{Fpu, Insn, Kind, Segment, State, seg};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
+use cranelift_codegen::ir::{
+    AbiParam, ExtFuncData, ExternalName, FuncRef, InstBuilder, UserExternalName, Value,
+};
 use cranelift_codegen::isa::CallConv;
 use sem::Guard;
 use sem::fp::{X87, X87Op};
@@ -36,20 +38,24 @@ const COMPARED: i64 = 0x45;
 /// The exception masks of a control word.
 const MASKS: i64 = 0x3f;
 
-/// Addresses of the stubs, by what [`number`] makes of an instruction; 0: none.
-pub(crate) type Stubs = Box<[u64]>;
+/// Machine code of a region's own that it calls: x87 instructions in a row.
+#[derive(Default)]
+pub(crate) struct Routines {
+    all: Vec<(Vec<u8>, FuncRef)>,
+    /// The instructions of the one that is being collected, and the argument of its call.
+    open: Vec<u8>,
+    argument: Option<Value>,
+}
 
-const MEMORY_FORMS: usize = 64;
-/// How many numbers there are.
-const NUMBERS: usize = MEMORY_FORMS + 8 * 256;
+impl Routines {
+    /// The code, by the numbers that calls have.
+    pub(crate) fn into_code(self) -> Vec<Vec<u8>> {
+        self.all.into_iter().map(|(code, _)| code).collect()
+    }
 
-/// Memory forms by escape and digit, register forms by escape and ModRM.
-fn number(insn: &Insn) -> usize {
-    let (escape, modrm) = ((insn.imm >> 8 & 7) as usize, (insn.imm & 0xff) as usize);
-    if insn.kind.contains(&Kind::Mem) {
-        escape << 3 | modrm >> 3 & 7
-    } else {
-        MEMORY_FORMS + (escape << 8 | modrm)
+    /// The routine of this code, if there is one.
+    fn find(&self, code: &[u8]) -> Option<FuncRef> {
+        self.all.iter().find(|(c, _)| c == code).map(|r| r.1)
     }
 }
 
@@ -58,27 +64,16 @@ fn slot(insn: &Insn) -> i32 {
     if insn.kind.contains(&Kind::Mem) { 0 } else { context::SLOT }
 }
 
-/// The instruction is done by the host's own unit.
-pub(crate) fn is_native(insn: &Insn) -> bool {
-    x87::native(insn, slot(insn)).is_some()
+/// The instruction is done by the host's own unit, or with a result that [`float`] has computed.
+pub(crate) fn has_code(insn: &Insn) -> bool {
+    x87::native(insn, slot(insn)).is_some() || x87::Function::of(insn.code.mnemonic()).is_some()
 }
 
-/// Places all stubs.
-pub(crate) fn stubs(mut place: impl FnMut(&[u8]) -> Option<u64>) -> Option<Stubs> {
-    let mut all = vec![0; NUMBERS].into_boxed_slice();
-    for escape in 0xd8..=0xdfu8 {
-        for modrm in 0..=0xffu8 {
-            let bytes = [escape, modrm, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-            let Ok(insn) = isa::decode(&bytes, CodeSize::Bits32, CpuModel::N270) else { continue };
-            let n = number(&insn);
-            if let Some(stub) = x87::native(&insn, slot(&insn))
-                && all[n] == 0
-            {
-                all[n] = place(stub.bytes())?;
-            }
-        }
-    }
-    Some(all)
+/// Whether the second instruction may be performed with the first in one routine: nothing that could leave comes
+/// in between, and they have one operand at most outside of the unit. `memory`: the routine has a memory operand.
+fn joins(first: &Insn, second: &Insn, memory: bool) -> bool {
+    let open = x87::stays_inside(first) || x87::has_memory_operand(first);
+    open && (x87::stays_inside(second) || x87::gives_to_slot(second) && !memory)
 }
 
 fn cs_field(field: usize) -> i32 {
@@ -200,7 +195,10 @@ impl Lower<'_, '_> {
                 let word = self.b.ins().uextend(I64, word);
                 return Wide::Halves(Val::Node(word), Val::Const(0));
             }
-            _ => self.run_stub(),
+            _ => match x87::Function::of(self.insn.code.mnemonic()) {
+                Some(f) => self.run_function(f),
+                None => self.run_stub(),
+            },
         }
         // what goes to memory is there already
         Wide::Halves(Val::Written, Val::Const(0))
@@ -216,14 +214,62 @@ impl Lower<'_, '_> {
         self.run_stub();
     }
 
-    /// The instruction itself: on the memory operand, or on registers and the context's slot.
+    /// The instruction itself: on the memory operand, or on registers and the context's slot. With those that follow
+    /// it at once it becomes one routine.
     fn run_stub(&mut self) {
-        let address = self.stubs[number(&self.insn)];
-        let argument = if self.insn.kind.contains(&Kind::Mem) { self.operand } else { Some(self.ctx) };
-        let argument = argument.unwrap_or(self.ctx);
-        let s = self.b.import_signature(crate::backend::signature(CallConv::PreserveAll, 1));
-        let f = self.b.ins().iconst(I64, address as i64);
-        self.b.ins().call_indirect(s, f, &[argument]);
+        let memory = self.insn.kind.contains(&Kind::Mem);
+        let argument = if memory { self.operand } else { None };
+        if let Some(stub) = x87::native(&self.insn, slot(&self.insn))
+            && let Some((_, code)) = stub.bytes().split_last()
+        {
+            self.routines.open.extend_from_slice(code);
+            self.routines.argument = self.routines.argument.or(argument);
+        }
+        let memory = self.routines.argument.is_some();
+        if !self.next.is_some_and(|next| joins(&self.insn, &next, memory)) {
+            self.call_routine();
+        }
+    }
+
+    /// Calls what was collected.
+    fn call_routine(&mut self) {
+        const RET: u8 = 0xc3;
+        let mut code = std::mem::take(&mut self.routines.open);
+        code.push(RET);
+        let argument = self.routines.argument.take().unwrap_or(self.ctx);
+        let routine = match self.routines.find(&code) {
+            Some(f) => f,
+            None => {
+                let index = self.routines.all.len() as u32;
+                let name =
+                    self.b.func.declare_imported_user_function(UserExternalName { namespace: 0, index });
+                let signature = self.b.import_signature(crate::backend::signature(CallConv::PreserveAll, 1));
+                let name = ExternalName::user(name);
+                let f = self.b.import_function(ExtFuncData {
+                    name,
+                    signature,
+                    colocated: true,
+                    patchable: false,
+                });
+                self.routines.all.push((code, f));
+                f
+            }
+        };
+        self.b.ins().call(routine, &[argument]);
+    }
+
+    /// A function that [`float`] computes while the guest's unit stays in the host's; leaves where it says that it
+    /// cannot.
+    fn run_function(&mut self, f: x87::Function) {
+        let mut s = crate::backend::signature(self.options.host, 1);
+        s.returns.push(AbiParam::new(I32));
+        let s = self.b.import_signature(s);
+        let address = self.b.ins().iconst(I64, self.addresses.x87_function as i64);
+        let number = self.b.ins().iconst(I64, f as i64);
+        let call = self.b.ins().call_indirect(s, address, &[number]);
+        let done = self.b.inst_results(call)[0];
+        let failed = self.b.ins().icmp_imm_u(IntCC::Equal, done, 0);
+        self.give_up_if(failed);
     }
 
     /// MMX instructions make the registers theirs (SDM vol. 1, 9.5.1).

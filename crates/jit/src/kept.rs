@@ -70,6 +70,11 @@ impl Lower<'_, '_> {
                 self.store_context(r, context::FLAGS_A);
                 Kind::new(Kind::LOGIC, w)
             }
+            Flags::Image(image) => {
+                let image = self.node(B32, image);
+                self.store_context(image, context::FLAGS_A);
+                Kind::new(Kind::IMAGE, B32)
+            }
             said => {
                 let (result, aux) = canonical(self, said);
                 self.store_pair(result, aux);

@@ -128,7 +128,9 @@ pub(crate) struct Lower<'a, 'f> {
     pub(crate) touch: usize,
     /// The shared end of all exits.
     pub(crate) tail: Option<ir::Block>,
-    pub(crate) stubs: &'a crate::fpu::Stubs,
+    pub(crate) routines: crate::fpu::Routines,
+    /// The instruction that is compiled next, if it follows in the block.
+    pub(crate) next: Option<Insn>,
     pub(crate) clean: Vec<(Value, crate::sse::Clean)>,
     pub(crate) addresses: crate::backend::Addresses,
     pub(crate) options: &'a crate::region::Options,

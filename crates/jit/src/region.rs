@@ -1,10 +1,11 @@
 //! One region as one function: entries, blocks, edges, exits.
 
 use crate::backend::{Addresses, signature};
+use crate::clean::Elements;
 use crate::context::{self, Exit};
 use crate::effects::Effects;
 use crate::flags::FlagState;
-use crate::fpu::Stubs;
+use crate::fpu::Routines;
 use crate::group::group;
 use crate::key::Key;
 use crate::links::Link;
@@ -33,7 +34,7 @@ pub(crate) fn compiles(key: Key, insn: &Insn, effects: &Effects) -> bool {
     // a masked store finds sixteen places: too much code for what is rare
     let many = effects.sse && effects.touches.len() > 8;
     let on = (!effects.sse || key.sse()) && (!(effects.mmx || effects.x87) || key.fpu());
-    let known = !effects.unsupported && (!effects.x87 || crate::fpu::is_native(insn));
+    let known = !effects.unsupported && (!effects.x87 || crate::fpu::has_code(insn));
     on && known && !many && (!effects.rounds || key.default_mxcsr())
 }
 
@@ -56,14 +57,13 @@ pub(crate) fn entry_offsets(plan: &Plan) -> Vec<u32> {
     plan.blocks.iter().filter(|b| b.entry).map(|b| b.off).collect()
 }
 
-/// Writes the function of a region.
+/// Writes the function of a region; gives the code of the routines that it calls.
 pub(crate) fn build(
     plan: &Plan,
     options: &Options,
     addresses: Addresses,
-    stubs: &Stubs,
     b: &mut FunctionBuilder<'_>,
-) {
+) -> Vec<Vec<u8>> {
     let start = b.create_block();
     b.append_block_params_for_function_params(start);
     b.switch_to_block(start);
@@ -108,17 +108,25 @@ pub(crate) fn build(
         group_of: Vec::new(),
         touch: 0,
         tail: None,
-        stubs,
+        routines: Routines::default(),
+        next: None,
         clean: Vec::new(),
         addresses,
         options,
     };
-    Region { blocks: Vec::new(), incoming: vec![None; plan.blocks.len()] }.write(&mut l, index);
+    Region { blocks: Vec::new(), incoming: plan.blocks.iter().map(|_| None).collect() }.write(&mut l, index);
+    l.routines.into_code()
 }
 
 struct Region {
     blocks: Vec<Block>,
-    incoming: Vec<Option<FlagState>>,
+    /// What blocks with one way in know from the block before.
+    incoming: Vec<Option<Incoming>>,
+}
+
+struct Incoming {
+    flags: FlagState,
+    clean: Vec<(u32, Elements)>,
 }
 
 impl Region {
@@ -196,16 +204,18 @@ impl Region {
         l.b.switch_to_block(self.blocks[n]);
         l.start();
         l.dirty = block.dirty;
-        l.flags = self.incoming[n].clone().unwrap_or(FlagState::MEMORY);
+        let incoming = self.incoming[n].take();
+        l.flags = incoming.as_ref().map_or(FlagState::MEMORY, |i| i.flags.clone());
         l.left = l.b.use_var(l.variables.left);
         l.off = block.off;
         l.undone = 0;
         if let Some(need) = block.check {
             check_budget(l, need);
         }
-        if block.flags == FlagNeed::Read && self.incoming[n].is_none() {
+        if block.flags == FlagNeed::Read && incoming.is_none() {
             l.load_flags();
         }
+        l.set_clean_registers(incoming.map_or(vec![], |i| i.clean));
         let callout = matches!(block.end, End::Callout(..));
         let own = block.steps.len() - usize::from(callout);
         if own > 0 {
@@ -219,6 +229,7 @@ impl Region {
         for (i, step) in block.steps[..own].iter().enumerate() {
             (l.insn, l.off, l.undone, l.leave) = (step.insn, step.off, (own - i) as u64, None);
             (l.operand, l.touch) = (None, 0);
+            l.next = block.steps[..own].get(i + 1).map(|s| s.insn);
             l.group_of = members.get_mut(i).map(std::mem::take).unwrap_or_default();
             let done = sem::bind(&step.insn, ToCode).is_some_and(|run| run(l).is_ok());
             if !done {
@@ -345,7 +356,7 @@ impl Region {
                 FlagNeed::Read => l.settle(),
             }
         } else {
-            self.incoming[n] = Some(l.flags.clone());
+            self.incoming[n] = Some(Incoming { flags: l.flags.clone(), clean: l.clean_registers() });
         }
         l.b.ins().jump(self.blocks[n], &[]);
     }

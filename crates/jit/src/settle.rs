@@ -12,7 +12,9 @@ pub(crate) fn settle(context: &mut Context, cpu: &mut State) {
         return;
     }
     let (base, step) = (Kind(kinds as u32), Kind((kinds >> 32) as u32 & 0xffff));
-    if base.0 != 0 {
+    if base.operation() == Kind::IMAGE {
+        cpu.set_arithmetic_flags(context.flags_a as u32);
+    } else if base.0 != 0 {
         let (result, aux) = of_base(base, context.flags_a, context.flags_b);
         (cpu.flags_result, cpu.flags_aux) = (result, aux);
     }

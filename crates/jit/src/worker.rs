@@ -5,7 +5,6 @@
 //! result that is no longer wanted is dropped.
 
 use crate::backend::{Addresses, Backend, Effort};
-use crate::fpu::Stubs;
 use crate::plan::Plan;
 use crate::region::{self, Options};
 use std::sync::Arc;
@@ -18,7 +17,6 @@ pub(crate) struct Compiler {
     pub(crate) backend: Backend,
     pub(crate) options: Options,
     pub(crate) addresses: Addresses,
-    pub(crate) x87: Stubs,
 }
 
 /// A region that is to be compiled: its plan, the linear address of its head, and the number that it was
@@ -46,8 +44,8 @@ fn thread_time() -> Duration {
 impl Compiler {
     pub(crate) fn compile(&mut self, job: Job) -> Made {
         let start = thread_time();
-        let made = self.backend.compile(region::region_signature(), Effort::None, |b| {
-            region::build(&job.plan, &self.options, self.addresses, &self.x87, b);
+        let made = self.backend.compile_with_routines(region::region_signature(), Effort::None, |b| {
+            region::build(&job.plan, &self.options, self.addresses, b)
         });
         debug_assert!(made.is_ok(), "{made:?}");
         Made { job, code: made.ok(), nanos: (thread_time() - start).as_nanos() as u64 }

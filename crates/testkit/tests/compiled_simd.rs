@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 #![forbid(unsafe_code)]
 
+mod compiled;
 #[allow(dead_code, reason = "the other user of these encodings wants more of them")]
 #[path = "fp_vs_host/encode.rs"]
 mod encode;
@@ -10,18 +11,11 @@ mod encode;
 #[allow(dead_code, reason = "shared with another test")]
 mod operands;
 
-use cpu::{Engine, State, StopReason};
+use compiled::{DATA, Pair, blank};
+use cpu::State;
 use encode::{Choice, Encoding, encode};
 use iced_x86::{Code, CpuidFeature as F, Mnemonic as M};
-use interp::Interpreter;
-use jit::Jit;
-use mem::Memory;
 use operands::Rng;
-use testkit::flat::{Flat, protected};
-
-const CODE: u32 = 0x1000;
-const DATA: u32 = 0x2000;
-const HLT: u8 = 0xf4;
 
 /// The default, with the inexact flag set already.
 const USUAL: u32 = 0x1fa0;
@@ -47,41 +41,6 @@ enum Mood {
     Wild,
     /// Anything at all.
     Free,
-}
-
-struct Machine<E> {
-    engine: E,
-    mem: Memory,
-}
-
-impl<E: Engine> Machine<E> {
-    fn new(engine: E) -> Machine<E> {
-        Machine { engine, mem: Memory::new(1 << 20).unwrap() }
-    }
-
-    fn load(&mut self, bytes: &[u8]) {
-        self.engine.flush();
-        let _ = self.mem.take_code_writes();
-        let mut code = bytes.to_vec();
-        code.push(HLT);
-        self.mem.load(CODE, &code);
-    }
-
-    /// Runs to the end of the code; the memory then.
-    fn run(&mut self, cpu: &mut State, memory: &[u8; 64]) -> (StopReason, [u8; 64]) {
-        self.mem.load(DATA, memory);
-        let until = cpu.retired + 100;
-        let reason = self.engine.run(cpu, &mut self.mem, &mut Flat::default(), until);
-        let mut after = [0; 64];
-        self.mem.read_physical(u64::from(DATA), &mut after);
-        (reason, after)
-    }
-}
-
-fn blank() -> State {
-    let mut cpu = protected(CODE);
-    cpu.fpu.occupied = 0xff;
-    cpu
 }
 
 fn number(rng: &mut Rng, kind: Kind, mood: Mood) -> u64 {
@@ -146,62 +105,6 @@ fn random(rng: &mut Rng, e: &Encoding, kind: Kind, mood: Mood) -> (State, [u8; 6
         chunk.copy_from_slice(&vector(rng, kind, mood).to_le_bytes());
     }
     (cpu, memory)
-}
-
-/// Two states in words, where they differ.
-fn differences(a: &State, b: &State) -> String {
-    let mut out = String::new();
-    let mut note = |name: &str, a: String, b: String| {
-        if a != b {
-            out += &format!("\n    {name}: interpreted {a}, compiled {b}");
-        }
-    };
-    note("general", format!("{:x?}", &a.gpr[..8]), format!("{:x?}", &b.gpr[..8]));
-    note("eip", format!("{:x}", a.eip), format!("{:x}", b.eip));
-    note("flags", format!("{:x}", a.flags_image()), format!("{:x}", b.flags_image()));
-    note("retired", a.retired.to_string(), b.retired.to_string());
-    note("mxcsr", format!("{:x}", a.mxcsr), format!("{:x}", b.mxcsr));
-    note("fpu", format!("{:x?}", a.fpu), format!("{:x?}", b.fpu));
-    for n in 0..8 {
-        note(&format!("xmm{n}"), format!("{:032x}", a.xmm[n]), format!("{:032x}", b.xmm[n]));
-    }
-    note("activity", format!("{:?}", a.activity), format!("{:?}", b.activity));
-    out
-}
-
-struct Pair {
-    model: Machine<Interpreter>,
-    jit: Machine<Jit>,
-}
-
-impl Pair {
-    fn new() -> Pair {
-        Pair { model: Machine::new(Interpreter::default()), jit: Machine::new(Jit::new(0).unwrap()) }
-    }
-
-    fn load(&mut self, bytes: &[u8]) {
-        self.model.load(bytes);
-        self.jit.load(bytes);
-    }
-
-    /// Runs both; whether the code was compiled and ran to its end.
-    fn case(&mut self, before: &State, memory: &[u8; 64]) -> Result<bool, String> {
-        let (mut a, mut b) = (before.clone(), before.clone());
-        let old = self.jit.engine.meter().unwrap();
-        let (stop_a, memory_a) = self.model.run(&mut a, memory);
-        let (stop_b, memory_b) = self.jit.run(&mut b, memory);
-        let new = self.jit.engine.meter().unwrap();
-        let mut text = differences(&a, &b);
-        if format!("{stop_a:?}") != format!("{stop_b:?}") {
-            text += &format!("\n    stop: {stop_a:?}, {stop_b:?}");
-        }
-        if memory_a != memory_b {
-            text += &format!("\n    memory: {memory_a:02x?}\n            {memory_b:02x?}");
-        }
-        let outside = new.interpreted + new.called - old.interpreted - old.called;
-        // HLT is always done outside
-        if text.is_empty() { Ok(outside <= 1) } else { Err(text) }
-    }
 }
 
 fn kinds(code: Code, mood: Mood) -> &'static [Kind] {

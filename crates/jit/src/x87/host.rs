@@ -1,7 +1,9 @@
 //! Between the guest's FPU and the host's.
 
+use super::soft::{Last, Seen, Step};
 use core::arch::asm;
 use cpu::{Fpu, Register};
+use float::F80;
 use std::mem::MaybeUninit;
 
 /// TOP's place in the status word.
@@ -96,5 +98,88 @@ pub(crate) fn save(fpu: &mut Fpu) {
     let top = usize::from(image.status >> TOP);
     for (i, r) in image.stack.iter().enumerate() {
         fpu.registers[(top + i) & 7] = *r;
+    }
+}
+
+/// Looks at the guest's FPU in the host's, which stays as it is.
+pub(crate) fn look() -> Seen {
+    let mut image = MaybeUninit::<Image>::uninit();
+    // SAFETY: FXSAVE writes 512 bytes to the image, which is as large and aligned, and changes nothing else.
+    let image = unsafe {
+        asm!("fxsave64 [{image}]", image = in(reg) image.as_mut_ptr(), options(nostack, preserves_flags));
+        // what FXSAVE does not write is no initialized field
+        image.assume_init_ref()
+    };
+    let number = |r: &Register| F80 { sig: r.significand, se: r.exponent };
+    Seen {
+        control: image.control,
+        status: image.status,
+        occupied: image.tags,
+        st0: number(&image.stack[0]),
+        st1: number(&image.stack[1]),
+    }
+}
+
+/// Instructions between which the guest's FPU stays in the host's, with one pointer as their operand.
+macro_rules! on_guest_fpu {
+    ($pointer:expr, $($code:literal),*) => {
+        // SAFETY: what is read at the pointer is live, by `apply`; all exceptions are masked, so that nothing
+        // traps. The x87 registers are declared; that they stay full is the point, as with `load`: the compiler
+        // makes no code that would touch them before `save`.
+        unsafe {
+            asm!(
+                $($code,)*
+                p = in(reg) $pointer,
+                out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
+                out("st(4)") _, out("st(5)") _, out("st(6)") _, out("st(7)") _,
+                options(nostack),
+            )
+        }
+    };
+}
+
+/// What a [`Last`] needs in memory.
+#[repr(C)]
+struct Terms {
+    value: Register,
+    /// The bits of a double.
+    part: u64,
+    full: u16,
+    control: u16,
+}
+
+/// Does a step that was found for what [`look`] saw, so that no register of it is empty or full that should not be.
+pub(crate) fn apply(step: &Step, control: u16) {
+    match *step {
+        Step::Replace(last) => {
+            on_guest_fpu!(core::ptr::null::<u8>(), "/* {p} */ fstp st(0)");
+            push(last, control);
+        }
+        Step::Join(last) => {
+            on_guest_fpu!(core::ptr::null::<u8>(), "/* {p} */ fstp st(0)", "fstp st(0)");
+            push(last, control);
+        }
+        Step::Extend(first, last) => {
+            on_guest_fpu!(&raw const first, "fstp st(0)", "fld tbyte ptr [{p}]");
+            push(last, control);
+        }
+        Step::Remainder(false) => on_guest_fpu!(core::ptr::null::<u8>(), "/* {p} */ fprem"),
+        Step::Remainder(true) => on_guest_fpu!(core::ptr::null::<u8>(), "/* {p} */ fprem1"),
+    }
+}
+
+fn push(last: Last, control: u16) {
+    match last {
+        Last::Load(value) => on_guest_fpu!(&raw const value, "fld tbyte ptr [{p}]"),
+        Last::Sum(value, part) => {
+            let terms = Terms { value, part, full: 0x37f, control };
+            on_guest_fpu!(
+                &raw const terms,
+                "fldcw word ptr [{p} + 24]",
+                "fld tbyte ptr [{p}]",
+                "fadd qword ptr [{p} + 16]",
+                "fldcw word ptr [{p} + 26]"
+            );
+        }
     }
 }

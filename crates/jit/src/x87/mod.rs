@@ -5,12 +5,16 @@
 //! same instruction in a stub of a few bytes ([`native()`]). This is possible as long as the guest masks all
 //! exceptions ([`may_live`]): an unmasked one would trap on the host.
 //!
-//! Nothing but compiled code and its stubs may run in between: neither Rust nor C expects a full register
-//! stack or another control word.
+//! What a processor computes in its own way is computed by [`float`] ([`perform`]).
+//!
+//! Nothing but compiled code, its stubs and `perform` may run in between: neither Rust nor C expects a full
+//! register stack or another control word. `perform` computes with integers only, for which no compiler takes the
+//! x87 unit; what it does there itself it does by assembly.
 //!
 //! On other hosts no FPU may live, and nothing is native.
 
 mod native;
+mod soft;
 
 #[cfg(target_arch = "x86_64")]
 mod host;
@@ -21,7 +25,8 @@ mod host;
 mod tests;
 
 pub(crate) use host::{load, save};
-pub(crate) use native::native;
+pub(crate) use native::{gives_to_slot, has_memory_operand, native, stays_inside};
+pub(crate) use soft::Function;
 
 use cpu::Fpu;
 
@@ -36,4 +41,14 @@ const PENDING: u16 = 0x8080;
 /// The guest's FPU can be in the host's: it has every exception masked and none pending.
 pub(crate) fn may_live(fpu: &Fpu) -> bool {
     cfg!(target_arch = "x86_64") && fpu.control & !FREE == MASKED && fpu.status & PENDING == 0
+}
+
+/// Performs a function on the guest's FPU in the host's; if it cannot, leaves all as it was and says `false`.
+pub(crate) fn perform(f: Function) -> bool {
+    let seen = host::look();
+    let step = soft::step(f, &seen);
+    if let Some(step) = &step {
+        host::apply(step, seen.control);
+    }
+    step.is_some()
 }

@@ -109,3 +109,20 @@ pub(crate) fn native(insn: &Insn, slot: i32) -> Option<Stub> {
     };
     Some(stub.ret())
 }
+
+/// The instruction reads and writes nothing but the unit.
+pub(crate) fn stays_inside(insn: &Insn) -> bool {
+    !insn.kind.contains(&Kind::Mem)
+        && matches!(shape(insn.code.mnemonic()), Some(Shape::Same | Shape::Nothing))
+}
+
+/// It gives something to the slot, besides which it reads and writes nothing but the unit.
+pub(crate) fn gives_to_slot(insn: &Insn) -> bool {
+    !insn.kind.contains(&Kind::Mem)
+        && matches!(shape(insn.code.mnemonic()), Some(Shape::Flags | Shape::Word(..)))
+}
+
+/// It has a memory operand and no other.
+pub(crate) fn has_memory_operand(insn: &Insn) -> bool {
+    insn.kind.contains(&Kind::Mem) && matches!(shape(insn.code.mnemonic()), Some(Shape::Same))
+}

@@ -1,9 +1,9 @@
 //! FPATAN.
 
-use super::{PI, inexact};
+use super::{PI, inexact, quick, quick_or};
 use crate::env::Env;
 use crate::f80::F80;
-use crate::num::{Val, Wide};
+use crate::num::{Num, Val, Wide};
 use crate::wide::{Series, alternating, odd_reciprocals};
 use crate::x87::{denormal, operands};
 
@@ -31,38 +31,47 @@ pub fn atan(env: &mut Env, x: F80, y: F80) -> F80 {
     if denormal(env, &[x, y]) {
         return x;
     }
-    let left = a.sign();
+    let (left, sign) = (a.sign(), b.sign());
     let angle = match (a, b) {
         (Val::Inf(_), Val::Inf(_)) => Some(PI.shifted(-2)),
-        (_, Val::Inf(_)) | (Val::Zero(_), Val::Num(_)) => return round_angle(env, PI.shifted(-1), b.sign()),
+        (_, Val::Inf(_)) | (Val::Zero(_), Val::Num(_)) => return inexact(env, right().with_sign(sign)),
         (_, Val::Zero(_)) | (Val::Inf(_), _) => None,
-        (Val::Num(n), Val::Num(m)) => Some(quadrant(n.wide(), m.wide())),
+        (Val::Num(n), Val::Num(m)) => return angle_of(env, n, m),
     };
     match (angle, left) {
-        (None, false) => F80::zero(b.sign()),
-        (None, true) => round_angle(env, PI, b.sign()),
-        (Some(t), false) => round_angle(env, t, b.sign()),
-        (Some(t), true) => round_angle(env, PI.plus(t.negated()).unwrap_or(PI), b.sign()),
+        (None, false) => F80::zero(sign),
+        (None, true) => inexact(env, PI.with_sign(sign)),
+        (Some(t), _) => inexact(env, turned(t, left).with_sign(sign)),
     }
 }
 
-fn round_angle(env: &mut Env, angle: Wide, sign: bool) -> F80 {
-    inexact(env, angle.with_sign(sign))
+/// A right angle.
+fn right() -> Wide {
+    PI.shifted(-1)
 }
 
-/// The angle of (|x|, |y|), from 0 to a right angle.
-fn quadrant(x: Wide, y: Wide) -> Wide {
-    let (x, y) = (x.with_sign(false), y.with_sign(false));
-    if (y.exp, y.sig) > (x.exp, x.sig) {
-        let right = PI.shifted(-1);
-        right.plus(octant(x.over(y)).negated()).unwrap_or(right)
-    } else {
-        octant(y.over(x))
-    }
+/// The angle, or with `left` that of the mirrored point.
+fn turned(t: Wide, left: bool) -> Wide {
+    if left { PI.plus(t.negated()).unwrap_or(PI) } else { t }
+}
+
+/// The angle of (x, y).
+fn angle_of(env: &mut Env, x: Num, y: Num) -> F80 {
+    let steep = (y.exp, y.sig) > (x.exp, x.sig);
+    let (less, more) = if steep { (x, y) } else { (y, x) };
+    let whole = |t: Wide| {
+        let t = if steep { right().plus(t.negated()).unwrap_or(right()) } else { t };
+        turned(t, x.sign).with_sign(y.sign)
+    };
+    let careful = || {
+        let (less, more) = (less.wide().with_sign(false), more.wide().with_sign(false));
+        whole(octant(less.over(more)))
+    };
+    quick_or(env, quick::octant(less, more).map(whole), careful)
 }
 
 /// The arctangent of `t` up to one: that of the nearest eighth, and of what remains.
-fn octant(t: Wide) -> Wide {
+pub(super) fn octant(t: Wide) -> Wide {
     let eighths = if t.exp < -5 { 0 } else { ((t.sig >> 124) + (1 << (-t.exp)) / 2) >> -t.exp };
     let Some(base) = (eighths as usize).checked_sub(1).map(|i| EIGHTHS[i]) else {
         return small(t);

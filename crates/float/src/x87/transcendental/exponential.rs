@@ -1,6 +1,6 @@
 //! F2XM1.
 
-use super::inexact;
+use super::{inexact, quick, quick_or};
 use crate::env::Env;
 use crate::f80::F80;
 use crate::num::{Num, Val, Wide};
@@ -29,7 +29,12 @@ pub fn two_to_x_minus_1(env: &mut Env, a: F80) -> F80 {
         let at_minus_1 = a == F80::ONE.negate();
         return inexact(env, if at_minus_1 { half.wide() } else { n.wide() });
     }
-    inexact(env, expm1(n.wide().times(LN_2)))
+    quick_or(env, quick::two_to_x_minus_1(n), || careful(n))
+}
+
+/// The function with all places.
+pub(super) fn careful(n: Num) -> Wide {
+    expm1(n.wide().times(LN_2))
 }
 
 /// `exp(y) - 1` for `y` below one in magnitude.

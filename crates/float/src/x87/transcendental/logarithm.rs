@@ -1,6 +1,6 @@
 //! FYL2X and FYL2XP1.
 
-use super::inexact;
+use super::{inexact, quick};
 use crate::env::{Env, Flags};
 use crate::f80::F80;
 use crate::num::{Val, Wide};
@@ -42,7 +42,7 @@ pub fn y_log2_x(env: &mut Env, x: F80, y: F80) -> F80 {
         (Val::Zero(_), _) => F80::infinity(!b.sign()),
         (Val::Num(n), Val::Inf(s)) => F80::infinity(s != (n.exp < 0)),
         (Val::Num(n), Val::Zero(s)) => F80::zero(s != (n.exp < 0)),
-        (Val::Num(n), Val::Num(m)) => product(env, log2(n.wide()), m.wide()),
+        (Val::Num(n), Val::Num(m)) => product(env, quick::log2(n), || log2(n.wide()), m.wide()),
     }
 }
 
@@ -68,19 +68,30 @@ pub fn y_log2_x_plus_1(env: &mut Env, x: F80, y: F80) -> F80 {
     match (a, b) {
         (Val::Inf(_), _) | (_, Val::Inf(_)) => F80::infinity(sign),
         (Val::Zero(_), _) | (_, Val::Zero(_)) => F80::zero(sign),
-        (Val::Num(n), Val::Num(m)) => product(env, log2_plus_1(n.wide()), m.wide()),
+        (Val::Num(n), Val::Num(m)) => product(env, quick::log2_plus_1(n), || log2_plus_1(n.wide()), m.wide()),
     }
 }
 
-fn product(env: &mut Env, log: Option<Wide>, y: Wide) -> F80 {
-    match log {
+/// `y` times a logarithm: the quick one, if that settles the result, else the careful one.
+#[inline]
+fn product(env: &mut Env, quick: Option<Wide>, careful: impl FnOnce() -> Option<Wide>, y: Wide) -> F80 {
+    if let Some(w) = quick.map(|log| log.times(y)).filter(quick::is_settled) {
+        return inexact(env, w);
+    }
+    carefully(env, careful, y)
+}
+
+#[cold]
+#[inline(never)]
+fn carefully(env: &mut Env, careful: impl FnOnce() -> Option<Wide>, y: Wide) -> F80 {
+    match careful() {
         Some(log) => inexact(env, log.times(y)),
         None => F80::zero(y.sign),
     }
 }
 
 /// The binary logarithm of a positive number; nothing if it is zero.
-fn log2(x: Wide) -> Option<Wide> {
+pub(super) fn log2(x: Wide) -> Option<Wide> {
     let up = i32::from(x.sig > ROOT_2);
     let m = Wide { exp: -up, ..x };
     let whole = x.exp + up;
@@ -96,8 +107,9 @@ fn log2(x: Wide) -> Option<Wide> {
 }
 
 /// `log2(1 + x)` without losing what 1 would hide.
-fn log2_plus_1(x: Wide) -> Option<Wide> {
-    if x.exp >= -1 {
+pub(super) fn log2_plus_1(x: Wide) -> Option<Wide> {
+    // from a quarter on there is nothing to lose, and the series below would be too short
+    if x.exp >= -2 {
         return x.plus(Wide::ONE).and_then(log2);
     }
     x.plus(Wide::integer(2)).map(|d| from_ratio(x.over(d)))

@@ -3,6 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 mod forms;
 #[cfg(target_arch = "x86_64")]
+mod functions;
+#[cfg(target_arch = "x86_64")]
 mod guest;
 #[cfg(target_arch = "x86_64")]
 mod moves;
