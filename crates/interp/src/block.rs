@@ -2,6 +2,7 @@
 
 use crate::cache::Guess;
 use crate::eval::{Eval, Status, Stop};
+use crate::restless::Decoded;
 use cpu::{CodeSize, Fault, Flow, Insn, Monitor, State};
 use isa::{CpuModel, DecodeError, MAX_LENGTH, Routine, decode, routine};
 use mem::{Memory, PAGE};
@@ -201,8 +202,14 @@ pub(crate) fn decode_op(bytes: &[u8], size: CodeSize, model: CpuModel) -> Option
 }
 
 /// Decodes the block at `physical`, up to a branch or the end of the page. Empty where already
-/// the first instruction crosses it.
-pub(crate) fn decode_block(mem: &Memory, physical: u32, size: CodeSize, model: CpuModel) -> (Vec<Op>, u32) {
+/// the first instruction crosses it. `before` is what was decoded there from other bytes.
+pub(crate) fn decode_block(
+    mem: &Memory,
+    physical: u32,
+    size: CodeSize,
+    model: CpuModel,
+    before: Option<&Decoded>,
+) -> (Vec<Op>, u32) {
     let mut ops: Vec<Op> = Vec::new();
     let mut offset = 0;
     let room = PAGE - physical % PAGE;
@@ -210,7 +217,8 @@ pub(crate) fn decode_block(mem: &Memory, physical: u32, size: CodeSize, model: C
         let mut bytes = [0; MAX_LENGTH];
         let n = (room - offset).min(MAX_LENGTH as u32) as usize;
         mem.read_arena(physical + offset, &mut bytes[..n]);
-        let Some(mut op) = decode_op(&bytes[..n], size, model) else { break };
+        let known = before.and_then(|b| b.same(offset, &bytes[..n]));
+        let Some(mut op) = known.or_else(|| decode_op(&bytes[..n], size, model)) else { break };
         op.offset = offset as u16;
         op.index = ops.len() as u16;
         let invalid = op.insn.code == isa::Code::INVALID;

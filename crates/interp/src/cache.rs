@@ -1,6 +1,7 @@
 //! The cache of decoded blocks, keyed by physical address and mode, and its invalidation.
 
 use crate::block::{Block, Op, decode_block};
+use crate::restless::Restless;
 use cpu::{CodeSize, CpuModel, Key};
 use mem::{Memory, PAGE, PAGE_SHIFT, Trace};
 use rustc_hash::FxHashMap;
@@ -36,6 +37,7 @@ pub(crate) struct Cache {
     index: FxHashMap<(u32, Key), u32>,
     frames: FxHashMap<u32, Vec<u32>>,
     guesses: Box<[Guess; GUESSES]>,
+    restless: Restless,
 }
 
 #[inline(always)]
@@ -51,6 +53,7 @@ impl Cache {
             index: FxHashMap::default(),
             frames: FxHashMap::default(),
             guesses: Box::new([NO_GUESS; GUESSES]),
+            restless: Restless::default(),
         }
     }
 
@@ -99,7 +102,14 @@ impl Cache {
         if self.index.len() >= MOST {
             self.flush();
         }
-        let (ops, bytes) = decode_block(mem, physical, size, model);
+        let place = (physical, key);
+        let before = self.restless.take(place);
+        let (ops, bytes) = decode_block(mem, physical, size, model, before.as_ref());
+        if before.is_some() {
+            let mut text = vec![0; bytes as usize];
+            mem.read_arena(physical, &mut text);
+            self.restless.decoded(place, text);
+        }
         // where the first instruction crosses the page, its bytes here still count as code
         let bytes = if ops.is_empty() { PAGE - physical % PAGE } else { bytes };
         let block = Block::new(ops, bytes, physical, key);
@@ -133,13 +143,19 @@ impl Cache {
 
     /// Drops the blocks that a write to some grains of a frame has hit.
     pub(crate) fn forget(&mut self, frame: u32, grains: u64) {
-        let ids = self.frames.remove(&frame).unwrap_or_default();
-        let (hit, kept): (Vec<u32>, Vec<u32>) =
-            ids.into_iter().partition(|&id| self.blocks[id as usize].grains() & grains != 0);
-        hit.into_iter().for_each(|id| self.kill(id));
-        if !kept.is_empty() {
-            self.frames.insert(frame, kept);
+        let Some(ids) = self.frames.get_mut(&frame) else { return };
+        let mut hit = Vec::new();
+        ids.retain(|&id| {
+            let stays = self.blocks[id as usize].grains() & grains == 0;
+            if !stays {
+                hit.push(id);
+            }
+            stays
+        });
+        if ids.is_empty() {
+            self.frames.remove(&frame);
         }
+        hit.into_iter().for_each(|id| self.kill(id));
     }
 
     /// Drops the blocks that queued writes have hit.
@@ -153,8 +169,9 @@ impl Cache {
 
     fn kill(&mut self, id: u32) {
         let block = &mut self.blocks[id as usize];
-        self.index.remove(&(block.physical, block.key));
-        block.ops = Box::default();
+        let place = (block.physical, block.key);
+        self.index.remove(&place);
+        self.restless.dropped(place, std::mem::take(&mut block.ops));
         block.key = DEAD;
         self.free.push(id);
     }

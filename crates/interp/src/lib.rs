@@ -5,6 +5,7 @@ mod block;
 mod cache;
 mod eval;
 mod repeat;
+mod restless;
 mod run;
 
 pub use run::Interpreter;

@@ -387,7 +387,7 @@ impl Jit {
             Compilers::Here(compiler) => compiler.compile(job),
             Compilers::Beside(worker) => match worker.hand_over(job) {
                 Ok(()) => return,
-                Err(job) => return self.regions.kill(job.plan.id),
+                Err(id) => return self.regions.kill(id),
             },
         };
         self.meter.compile_nanos += made.nanos;

@@ -2,8 +2,8 @@
 
 use crate::context;
 use crate::lower::{Lower, Val};
-use cpu::{State, eflags};
 use cpu::Width::{B32, B64};
+use cpu::{State, eflags};
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;

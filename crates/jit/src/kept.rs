@@ -162,6 +162,7 @@ impl Lower<'_, '_> {
     }
 
     fn store_operands(&mut self, w: Width, a: Val, b: Val) {
+        debug_assert!(w != B64, "settle.rs looks at 32 bits");
         let (a, b): (Value, Value) = (self.node(w, a), self.node(w, b));
         self.store_context(a, context::FLAGS_A);
         self.store_context(b, context::FLAGS_B);

@@ -15,12 +15,14 @@ pub(crate) fn settle(context: &mut Context, cpu: &mut State) {
     if base.operation() == Kind::IMAGE {
         cpu.set_arithmetic_flags(context.flags_a as u32);
     } else if base.0 != 0 {
-        let (result, aux) = of_base(base, context.flags_a, context.flags_b);
+        // stored as 32 bits or fewer: a longer load would have to wait for the store to reach the cache
+        let (a, b) = (context.flags_a as u32, context.flags_b as u32);
+        let (result, aux) = of_base(base, a.into(), b.into());
         (cpu.flags_result, cpu.flags_aux) = (result, aux);
     }
     if step.0 != 0 {
         let carry = cpu.flags_aux >> 63;
-        let (result, aux) = of_step(step, context.flags_step);
+        let (result, aux) = of_step(step, u64::from(context.flags_step as u32));
         // CF stays: bit 63 is it, and bit 62 its difference from OF
         let change = (aux >> 63) ^ carry;
         (cpu.flags_result, cpu.flags_aux) = (result, aux ^ change << 63 ^ change << 62);

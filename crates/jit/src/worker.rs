@@ -84,9 +84,9 @@ impl Worker {
         Ok(Worker { jobs, made, ready })
     }
 
-    /// Hands a job over; it comes back where the thread has gone.
-    pub(crate) fn hand_over(&self, job: Job) -> Result<(), Job> {
-        self.jobs.send(job).map_err(|e| e.0)
+    /// Hands a job over; the name of its region where the thread has gone.
+    pub(crate) fn hand_over(&self, job: Job) -> Result<(), u32> {
+        self.jobs.send(job).map_err(|e| e.0.plan.id)
     }
 
     /// A job that is done, if there is one.

@@ -232,6 +232,15 @@ impl Memory {
         (entry != ABSENT && inside && !hit).then(|| host(entry, linear))
     }
 
+    /// The physical address of RAM that a store would reach by its shadow entry, also where it would hit code:
+    /// the walk has permitted it before, and set the bits that it sets.
+    pub fn permitted_store_as(&self, user: bool, linear: u32, size: u32) -> Option<u64> {
+        let entry = self.entry_of(user, 1, linear);
+        let inside = linear & (PAGE - 1) <= PAGE - size;
+        let physical = host(entry, linear).0.wrapping_sub(self.arena.base());
+        (entry != ABSENT && inside && physical < self.ram).then_some(physical)
+    }
+
     fn entry_of(&self, user: bool, array: usize, linear: u32) -> u64 {
         let space = self.spaces.get(usize::from(self.current.0));
         let first = if user { 3 } else { 0 };

@@ -132,7 +132,7 @@ impl<B: Board> Live<'_, B> {
         let mut first = self.target(a, n, access)?;
         let second = if m > 0 { Some(self.target(b, m, access)?) } else { None };
         if let Some(Target::Physical(_)) = second {
-            // the walk may have begun to trace the first page
+            // a walk may have begun to trace the first page
             first = self.target(a, n, access)?;
         }
         self.hit(linear, size, true);
@@ -147,7 +147,10 @@ impl<B: Board> Live<'_, B> {
     fn target(&mut self, linear: u32, size: u32, access: Access) -> Result<Target, Fault> {
         match self.shown(linear, size, access) {
             Some(host) => Ok(Target::Shown(host)),
-            None => self.fill(linear, access).map(Target::Physical),
+            None => match self.mem.permitted_store_as(access.user, linear, size) {
+                Some(physical) => Ok(Target::Physical(physical)),
+                None => self.fill(linear, access).map(Target::Physical),
+            },
         }
     }
 
@@ -164,7 +167,8 @@ impl<B: Board> Live<'_, B> {
 
     pub(crate) fn find(&mut self, linear: u32, size: u32, access: Access) -> Result<(), Fault> {
         for (at, n) in parts(linear, size) {
-            if n > 0 && self.shown(at, n, access).is_none() {
+            let permitted = access.write && self.mem.permitted_store_as(access.user, at, n.max(1)).is_some();
+            if n > 0 && !permitted && self.shown(at, n, access).is_none() {
                 self.fill(at, access)?;
             }
         }

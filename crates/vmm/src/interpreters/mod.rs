@@ -36,8 +36,6 @@ pub fn operand_size(insn: &Insn) -> u32 {
 /// The fault that it raises.
 pub fn interpret<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Result<Flow, Fault> {
     interpret_transfers(s, insn, routine)
-        .or_else(|| interpret_descriptors(s, insn, routine))
-        .unwrap_or_else(|| interpret_system(s, insn, routine))
 }
 
 /// Flags, ports, control and debug registers, the FPU's environment.
@@ -79,10 +77,10 @@ fn interpret_system<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Resu
     }
 }
 
-/// Segment registers, far transfers, interrupts; `None` for the other families.
-fn interpret_transfers<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Option<Result<Flow, Fault>> {
+/// Segment registers, far transfers, interrupts, and on to the other families.
+fn interpret_transfers<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Result<Flow, Fault> {
     use Routine as R;
-    Some(match routine {
+    match routine {
         R::MovToSreg => segments::mov_to_sreg(s, insn),
         R::MovFromSreg => segments::mov_from_sreg(s, insn),
         R::PushSreg => segments::push_sreg(s, insn),
@@ -100,13 +98,13 @@ fn interpret_transfers<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> O
         R::Sysenter => fastcall::sysenter(s, insn),
         R::Sysexit => fastcall::sysexit(s, insn),
         R::Syscall | R::Sysret => fastcall::absent(s, insn),
-        _ => return None,
-    })
+        _ => interpret_descriptors(s, insn, routine),
+    }
 }
 
-fn interpret_descriptors<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Option<Result<Flow, Fault>> {
+fn interpret_descriptors<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Result<Flow, Fault> {
     use Routine as R;
-    Some(match routine {
+    match routine {
         R::Lar => descriptors::lar(s, insn),
         R::Lsl => descriptors::lsl(s, insn),
         R::Verr => descriptors::verr(s, insn),
@@ -120,6 +118,6 @@ fn interpret_descriptors<S: System>(s: &mut S, insn: &Insn, routine: Routine) ->
         R::Sidt => descriptors::sidt(s, insn),
         R::Sldt => descriptors::sldt(s, insn),
         R::Str => descriptors::str(s, insn),
-        _ => return None,
-    })
+        _ => interpret_system(s, insn, routine),
+    }
 }
