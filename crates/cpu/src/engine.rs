@@ -89,6 +89,8 @@ pub struct Meter {
     pub interpreted: u64,
     /// Instructions that compiled code had done by a routine outside.
     pub called: u64,
+    /// Of both, the instructions of protected mode at CPL 3.
+    pub user: u64,
     /// Entries into compiled code from the engine's own loop.
     pub entries: u64,
     /// Exits to that loop: no compiled target, budget, instruction redone by the interpreter, stop.

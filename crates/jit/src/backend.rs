@@ -23,7 +23,7 @@ pub(crate) enum Effort {
 pub(crate) struct Addresses {
     /// The dispatcher in compiled code.
     pub(crate) dispatch: u64,
-    /// `engine::callout`.
+    /// `callout.rs`.
     pub(crate) callout: u64,
     /// `engine::settle_flags`.
     pub(crate) settle: u64,

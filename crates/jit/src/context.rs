@@ -60,6 +60,8 @@ pub(crate) struct Context {
     pub(crate) call: u64,
     /// Instructions that routines outside have retired for compiled code.
     pub(crate) called: u64,
+    /// Of these, at CPL 3.
+    pub(crate) called_user: u64,
 }
 
 macro_rules! offsets {
@@ -135,6 +137,7 @@ impl Context {
             x87_live: 0,
             call: 0,
             called: 0,
+            called_user: 0,
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::across::{across, store_across};
 use crate::backend::{Addresses, Backend, BackendError};
 use crate::cache::{CodeCache, NoExecutableMemory};
+use crate::callout::callout;
 use crate::context::{Context, Exit};
 use crate::hints::Hints;
 use crate::key::Key;
@@ -14,7 +15,7 @@ use crate::settle::settle;
 use crate::stubs;
 use crate::worker::{Compiler, Job, Made, Worker};
 use crate::x87;
-use cpu::{Engine, Flow, Insn, Meter, Monitor, State, StopReason, eflags, seg};
+use cpu::{Engine, Meter, Monitor, State, StopReason, seg};
 use interp::Interpreter;
 use mem::{Memory, Trace};
 
@@ -37,9 +38,9 @@ pub enum JitError {
 /// What routines that compiled code calls need of the engine that entered it.
 pub(crate) struct Call {
     pub(crate) mem: *mut Memory,
-    monitor: *mut (dyn Monitor + 'static),
-    interpreter: *mut Interpreter,
-    reason: Option<StopReason>,
+    pub(crate) monitor: *mut (dyn Monitor + 'static),
+    pub(crate) interpreter: *mut Interpreter,
+    pub(crate) reason: Option<StopReason>,
 }
 
 type Enter = unsafe extern "C" fn(*mut Context, *mut State, u64, u64);
@@ -210,6 +211,7 @@ impl Engine for Jit {
             regions: self.regions.len() as u64,
             code_bytes: self.cache.used() as u64,
             called: self.context.called,
+            user: self.meter.user + self.context.called_user,
             ..self.meter
         })
     }
@@ -284,9 +286,11 @@ impl Jit {
         }
         self.collect();
         self.consider(cpu, mem, key);
-        let before = cpu.retired;
+        // the interpreter comes back where the mode changes
+        let (before, user) = (cpu.retired, in_user_mode(cpu));
         let stopped = self.interpreter.stretch(cpu, mem, monitor);
         self.meter.interpreted += cpu.retired - before;
+        self.meter.user += if user { cpu.retired - before } else { 0 };
         stopped
     }
 
@@ -472,8 +476,13 @@ impl Jit {
     }
 }
 
+/// Protected mode at CPL 3.
+pub(crate) fn in_user_mode(cpu: &State) -> bool {
+    cpu.cpl == 3 && cpu.protected()
+}
+
 /// Where compiled code finds the shadow now.
-fn refresh(context: &mut Context, mem: &Memory) {
+pub(crate) fn refresh(context: &mut Context, mem: &Memory) {
     let arrays = mem.arrays();
     (context.read, context.write, context.execute) = (arrays.read, arrays.write, arrays.execute);
     (context.code_map, context.arena) = (mem.code_map(), mem.arena_base());
@@ -504,94 +513,8 @@ extern "C" fn x87_function(number: u64) -> u32 {
 
 /// Takes the guest's x87 unit back to where Rust looks for it.
 #[inline]
-fn take_x87_out(context: &mut Context, cpu: &mut State) {
+pub(crate) fn take_x87_out(context: &mut Context, cpu: &mut State) {
     if std::mem::take(&mut context.x87_live) != 0 {
         x87::save(&mut cpu.fpu);
     }
-}
-
-/// What [`callout`] says: go on behind the instruction.
-const ON: u32 = 0;
-/// What [`callout`] says: return to the engine.
-pub(crate) const RETURN: i64 = 1;
-/// What [`callout`] says: go on wherever EIP says.
-const ELSEWHERE: u32 = 2;
-
-/// Does the instruction at EIP, of `len` bytes, outside of compiled code: a sensitive one (`insn` is not
-/// null) in the monitor, any other in the interpreter.
-unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64, insn: *const Insn) -> u32 {
-    // SAFETY: as in `settle_flags`; `call` is on `Jit::enter`'s stack, and its pointers come from
-    // unique borrows that last until that function returns.
-    let (context, cpu) = unsafe { (&mut *context, &mut *cpu) };
-    // SAFETY: see above.
-    let call = unsafe { &mut *(context.call as *mut Call) };
-    // SAFETY: see above.
-    let (mem, monitor) = unsafe { (&mut *call.mem, &mut *call.monitor) };
-    settle(context, cpu);
-    take_x87_out(context, cpu);
-    let until = cpu.until;
-    cpu.retired = until - context.left as u64;
-    let before = cpu.retired;
-    if before >= until {
-        context.exit = Exit::Budget as u32;
-        return RETURN as u32;
-    }
-    let next = cpu.eip.wrapping_add(len as u32);
-    let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
-    let page = mem.lookup_execute(linear);
-    // SAFETY: null, or an instruction in a region's own table, which lives as long as its code.
-    let done = match unsafe { insn.as_ref() } {
-        Some(insn) => sensitive(cpu, mem, monitor, insn),
-        None => {
-            // SAFETY: see above.
-            let interpreter = unsafe { &mut *call.interpreter };
-            interpreter.single_step(cpu, mem, monitor)
-        }
-    };
-    context.called += cpu.retired - before;
-    context.left = until as i64 - cpu.retired as i64;
-    match done {
-        Ok(()) if !cpu.leave && !mem.has_traces() => {
-            refresh(context, mem);
-            // SAFETY: see above.
-            let same = unsafe { insn.as_ref() }.is_some_and(Key::outlives) || {
-                let key = u64::from(Key::of(cpu).0) << 32;
-                std::mem::replace(&mut context.key, key) == key
-            };
-            let here = cpu.eip == next && mem.lookup_execute(linear) == page;
-            if same && here { ON } else { ELSEWHERE }
-        }
-        Ok(()) => {
-            context.exit = Exit::Lookup as u32;
-            RETURN as u32
-        }
-        Err(reason) => {
-            context.exit = Exit::Stopped as u32;
-            call.reason = Some(reason);
-            RETURN as u32
-        }
-    }
-}
-
-/// Has the monitor interpret a sensitive instruction.
-fn sensitive(
-    cpu: &mut State,
-    mem: &mut Memory,
-    monitor: &mut dyn Monitor,
-    insn: &Insn,
-) -> Result<(), StopReason> {
-    let flow = monitor.sensitive(cpu, mem, insn).map_err(StopReason::Fault)?;
-    cpu.retired += 1;
-    if flow == Flow::Leave || cpu.leave || watched(cpu) { Err(StopReason::Leave) } else { Ok(()) }
-}
-
-/// What the dispatcher has to see before the next instruction, and an instruction that goes elsewhere may
-/// have loaded: RF, which is for one instruction; checks of alignment; a virtual interrupt that is due; an NMI
-/// that IRET has let in.
-fn watched(cpu: &State) -> bool {
-    let both = eflags::VIF | eflags::VIP;
-    cpu.eflags & eflags::RF != 0
-        || cpu.alignment_checked()
-        || cpu.eflags & both == both
-        || cpu.nmi_pending && !cpu.nmi_blocked
 }

@@ -10,6 +10,7 @@ mod across;
 mod arith;
 mod backend;
 mod cache;
+mod callout;
 mod clean;
 mod context;
 mod convert;

@@ -380,7 +380,7 @@ impl Region {
         l.b.ins().brif(stop, out, &[], on, &[]);
         l.go(out);
         let (back, elsewhere) = (l.b.create_block(), l.b.create_block());
-        let returns = l.b.ins().icmp_imm_s(IntCC::Equal, stop, crate::engine::RETURN);
+        let returns = l.b.ins().icmp_imm_s(IntCC::Equal, stop, crate::callout::RETURN);
         l.b.ins().brif(returns, back, &[], elsewhere, &[]);
         l.go(back);
         l.b.ins().return_(&[]);

@@ -28,6 +28,9 @@ fn mips(retired: u64, wall: Duration) -> f64 {
 /// Names of the modes, in the order of [`vmm::Mode`].
 const MODES: [&str; 4] = ["real", "virtual-8086", "supervisor", "user"];
 
+/// Which of them is user mode.
+const USER: usize = vmm::Mode::User as usize;
+
 /// The efficiency meter and its reasons, for people.
 pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
     let s = machine.stats();
@@ -58,20 +61,22 @@ pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
         format!("{} tables unshadowed", s.shadow.floods),
     ));
     if let Some(m) = machine.meter() {
-        lines.extend(compiled(&m, retired));
+        lines.extend(compiled(&m, retired, s.retired[USER]));
     }
     let speed =
         format!("{:.1} million instructions a second over {:.2} s", mips(retired, wall), wall.as_secs_f64());
     lines.join("") + &speed + "\n"
 }
 
-/// What the JIT has done.
-fn compiled(m: &cpu::Meter, retired: u64) -> Vec<String> {
+/// What the JIT has done; `user` instructions have retired in user mode.
+fn compiled(m: &cpu::Meter, retired: u64, user: u64) -> Vec<String> {
+    let user_inside = user.saturating_sub(m.user);
     let inside = retired.saturating_sub(m.interpreted + m.called);
     let [lookup, budget, redo, stopped] = m.exits;
     let seconds = m.compile_nanos as f64 / 1e9;
     vec![
         row("in compiled code", inside, format!("{:.3} %", share(inside, retired))),
+        row("  in user mode", user_inside, format!("{:.3} % of user mode", share(user_inside, user))),
         row("  interpreted", m.interpreted, format!("{:.3} %", share(m.interpreted, retired))),
         row("  called out for", m.called, format!("{:.3} %", share(m.called, retired))),
         row("entries", m.entries, String::new()),
@@ -120,17 +125,18 @@ fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
             "unshadowed": s.shadow.floods,
             "page_faults": s.shadow.page_faults,
         },
-        "compiled": machine.meter().map(|m| compiled_json(&m, retired)),
+        "compiled": machine.meter().map(|m| compiled_json(&m, retired, s.retired[USER])),
         "wall_seconds": wall.as_secs_f64(),
         "mips": mips(retired, wall),
     })
 }
 
 /// What the JIT has done; null with the interpreter.
-fn compiled_json(m: &cpu::Meter, retired: u64) -> serde_json::Value {
+fn compiled_json(m: &cpu::Meter, retired: u64, user: u64) -> serde_json::Value {
     let [no_target, budget, redone, stopped] = m.exits;
     json!({
         "instructions": retired.saturating_sub(m.interpreted + m.called),
+        "in_user_mode": user.saturating_sub(m.user),
         "interpreted": m.interpreted,
         "called_out_for": m.called,
         "entries": m.entries,

@@ -4,7 +4,7 @@
 //! Everything lies below 4 GiB, where nothing else of the process does: one page of stubs, one of
 //! test code, two of data, two of stack. Whatever else a test touches faults.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The page with the ways in and out, and the state passed through them.
 /// It lies far from the other pages, which tests miss by little.
@@ -65,7 +65,7 @@ const SCRATCH: u32 = CONTEXT + 0x800;
 
 /// The host's memory for tests; there is one.
 #[derive(Debug)]
-pub struct Native(());
+pub struct Native(#[allow(dead_code, reason = "held, not looked at")] MutexGuard<'static, ()>);
 
 fn map(at: u32, len: usize, protection: i32) -> Result<(), String> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
@@ -209,15 +209,17 @@ fn alternate_stack() {
 }
 
 impl Native {
-    /// The host, if it lets 32-bit code run. The caller keeps to one at a time.
+    /// The host, if it lets 32-bit code run; waits for whoever has it, since its addresses are fixed.
     ///
     /// # Errors
     /// The addresses are taken.
     pub fn new() -> Result<Native, String> {
         static READY: OnceLock<Result<(), String>> = OnceLock::new();
+        static IN_USE: Mutex<()> = Mutex::new(());
         READY.get_or_init(prepare).clone()?;
         alternate_stack();
-        Ok(Native(()))
+        // whoever panicked had no state that the next one does not set
+        Ok(Native(IN_USE.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Puts code at [`CODE`], a jump to [`DONE`] behind it.
