@@ -16,8 +16,14 @@ const ELSEWHERE: u32 = 2;
 
 /// Does the instruction at EIP, of `len` bytes, outside of compiled code: a sensitive one (`insn` is not
 /// null) in the monitor, any other in the interpreter.
-pub(crate) unsafe extern "C" fn callout(context: *mut Context, cpu: *mut State, len: u64, insn: *const Insn) -> u32 {
-    // SAFETY: as in `settle_flags`; `call` is on `Jit::enter`'s stack, and its pointers come from
+pub(crate) unsafe extern "C" fn callout(
+    context: *mut Context,
+    cpu: *mut State,
+    len: u64,
+    insn: *const Insn,
+) -> u32 {
+    // SAFETY: compiled code passes on what `Jit::enter` gave it: valid, and used by nobody else now;
+    // `call` is on that function's stack, and its pointers come from
     // unique borrows that last until that function returns.
     let (context, cpu) = unsafe { (&mut *context, &mut *cpu) };
     // SAFETY: see above.

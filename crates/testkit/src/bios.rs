@@ -66,9 +66,9 @@ pub fn firmware(order: Vec<BootDevice>) -> Option<Firmware> {
 /// A PC with these drives and `memory` bytes, deterministic, before its first instruction.
 ///
 /// # Errors
-/// There is no BIOS, or an image cannot be opened.
+/// There is no BIOS or no JIT, or an image cannot be opened.
 pub fn machine(drives: &[Drive], memory: u64) -> Result<Machine, String> {
-    machine_on(drives, memory, Box::new(interp::Interpreter::default()))
+    machine_on(drives, memory, crate::engine()?)
 }
 
 /// As [`machine`], on an engine.

@@ -29,8 +29,7 @@ impl Console {
     /// The machine cannot be made, or the image not be booted.
     pub fn boot(image: &Image, memory: u64, limit: Duration) -> Result<Console, String> {
         let config = Config { memory, model: CpuModel::N270, deterministic: true, epoch: 946_684_800 };
-        let engine = Box::new(interp::Interpreter::default());
-        let mut machine = Machine::new(config, engine).map_err(|e| e.to_string())?;
+        let mut machine = Machine::new(config, crate::engine()?).map_err(|e| e.to_string())?;
         machine.boot(image).map_err(|e| e.to_string())?;
         Ok(Console::over(machine, limit))
     }

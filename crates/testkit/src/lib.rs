@@ -17,3 +17,12 @@ pub mod native;
 pub mod random;
 pub mod random_guest;
 pub mod vectors;
+
+/// The engine that users get.
+///
+/// # Errors
+/// This host has no JIT.
+pub fn engine() -> Result<Box<dyn cpu::Engine + Send>, String> {
+    let jit = jit::Jit::with_defaults().map_err(|e| e.to_string())?;
+    Ok(Box::new(jit))
+}

@@ -9,10 +9,6 @@ use xtask::guests::{self, file};
 /// Instructions that both machines run on after each point.
 const ON: u64 = 10_000_000;
 
-fn engine() -> Box<interp::Interpreter> {
-    Box::default()
-}
-
 fn run_to(machine: &mut Machine, until: u64) -> Result<(), String> {
     while machine.cpu().retired < until {
         match machine.run(until) {
@@ -42,7 +38,7 @@ fn anywhere_on(mut machine: Machine, drives: &[Drive], points: usize, within: u6
         let at = at.max(machine.cpu().retired + 1);
         run_to(&mut machine, at)?;
         let saved = machine.save(Vec::new()).map_err(|e| e.to_string())?;
-        let twin = Machine::load(&saved[..], engine(), |board| drop(bios::insert(board, drives)));
+        let twin = Machine::load(&saved[..], testkit::engine()?, |board| drop(bios::insert(board, drives)));
         let mut twin = twin.map_err(|e| format!("at {at}: {e}"))?;
         let again = twin.save(Vec::new()).map_err(|e| e.to_string())?;
         if saved != again {
@@ -105,15 +101,15 @@ pub(crate) fn damaged() -> Outcome {
     for n in [0, 15, 40, 1000, saved.len() / 2, saved.len() - 1] {
         let mut bad = saved.clone();
         bad[n] ^= 0x10;
-        let cut = machine.load_in_place(&saved[..n], engine());
-        let flipped = machine.load_in_place(&bad[..], engine());
+        let cut = machine.load_in_place(&saved[..n], testkit::engine()?);
+        let flipped = machine.load_in_place(&bad[..], testkit::engine()?);
         if cut.is_ok() || flipped.is_ok() || machine.state_hash() != before {
             return Err(format!("damage at {n} of {} goes unseen", saved.len()).into());
         }
     }
     run_to(&mut machine, 310_000_000)?;
     let later = machine.state_hash();
-    machine.load_in_place(&saved[..], engine()).map_err(|e| e.to_string())?;
+    machine.load_in_place(&saved[..], testkit::engine()?).map_err(|e| e.to_string())?;
     run_to(&mut machine, 310_000_000)?;
     if machine.state_hash() == later { Ok(()) } else { Err("it goes on differently".into()) }
 }
