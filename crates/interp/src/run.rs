@@ -86,6 +86,13 @@ impl Interpreter {
         }
     }
 
+    /// The block at an address of the arena is due when it has run `more` times from now on.
+    pub fn ask_later(&self, physical: u32, key: Key, more: u32) {
+        if let Some(block) = self.cache.at(physical, key) {
+            block.due.set(block.runs.get().saturating_add(more));
+        }
+    }
+
     /// Runs one instruction; of a repeated one as many iterations as the budget has.
     ///
     /// # Errors

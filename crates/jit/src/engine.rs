@@ -470,7 +470,10 @@ impl Jit {
         for t in mem.take_code_writes() {
             let Trace::Code { frame, grains } = t else { continue };
             self.interpreter.forget(frame, grains);
-            self.meter.invalidations += self.regions.forget(frame, grains) as u64;
+            let (dropped, entries) = self.regions.forget(frame, grains);
+            self.meter.invalidations += dropped as u64;
+            // code that changes has to get hot again: else it would be compiled at each change
+            entries.iter().for_each(|&(at, key)| self.interpreter.ask_later(at, key.size(), self.hot));
             mem.set_code(frame, self.interpreter.code_in(frame) | self.regions.code_in(frame));
         }
     }

@@ -213,12 +213,16 @@ impl Regions {
         region.map_or(0, |r| r.frames.iter().filter(|(f, _)| *f == frame).fold(0, |all, (_, g)| all | g))
     }
 
-    /// Drops the regions that were made from some grains of a frame; how many.
-    pub(crate) fn forget(&mut self, frame: u32, grains: u64) -> usize {
-        let ids = self.frames.get(&frame).cloned().unwrap_or_default();
-        let hit: Vec<u32> = ids.into_iter().filter(|&id| self.grains(id, frame) & grains != 0).collect();
-        hit.iter().for_each(|&id| self.kill(id));
-        hit.len()
+    /// Drops the regions that were made from some grains of a frame; how many, and where they were entered.
+    pub(crate) fn forget(&mut self, frame: u32, grains: u64) -> (usize, Vec<(u32, Key)>) {
+        let ids = self.frames.get(&frame).map_or(&[][..], Vec::as_slice);
+        let hit: Vec<u32> = ids.iter().copied().filter(|&id| self.grains(id, frame) & grains != 0).collect();
+        let mut entries = Vec::new();
+        for &id in &hit {
+            entries.extend(self.get_mut(id).map(|r| r.entries.clone()).unwrap_or_default());
+            self.kill(id);
+        }
+        (hit.len(), entries)
     }
 
     /// Drops a region.
