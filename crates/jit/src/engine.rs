@@ -17,7 +17,7 @@ use crate::worker::{Compiler, Job, Made, Worker};
 use crate::x87;
 use cpu::{Engine, Meter, Monitor, State, StopReason, seg};
 use interp::Interpreter;
-use mem::{Memory, Trace};
+use mem::{Memory, PAGE_SHIFT, Trace};
 
 /// Runs of a block by the interpreter before it becomes the head of a region.
 const HOT: u32 = 3000;
@@ -304,13 +304,14 @@ impl Jit {
         }
         let physical = mem.physical_of(entry, linear);
         let Some(runs) = self.interpreter.due(cpu, mem) else { return };
-        if runs < self.hot {
-            return self.interpreter.ask_again(physical, cpu.key(), self.hot);
+        let hot = self.hints.hot(physical >> PAGE_SHIFT, self.hot);
+        if runs < hot {
+            return self.interpreter.ask_again(physical, cpu.key(), hot);
         }
         // the region may be dropped one day
         self.interpreter.ask_again(physical, cpu.key(), runs.saturating_add(64));
         // the blocks of a loop get hot in the same turn: the first one's region has them all
-        if !self.regions.covers(physical, key) || runs >= 2 * self.hot {
+        if !self.regions.covers(physical, key) || runs >= hot.saturating_mul(2) {
             self.compile(cpu, mem, key);
         }
     }
@@ -472,8 +473,14 @@ impl Jit {
             self.interpreter.forget(frame, grains);
             let (dropped, entries) = self.regions.forget(frame, grains);
             self.meter.invalidations += dropped as u64;
+            if dropped > 0 {
+                self.hints.change(frame, dropped);
+            }
             // code that changes has to get hot again: else it would be compiled at each change
-            entries.iter().for_each(|&(at, key)| self.interpreter.ask_later(at, key.size(), self.hot));
+            for (at, key) in entries {
+                let hot = self.hints.hot(at >> PAGE_SHIFT, self.hot);
+                self.interpreter.ask_later(at, key.size(), hot);
+            }
             mem.set_code(frame, self.interpreter.code_in(frame) | self.regions.code_in(frame));
         }
     }
