@@ -107,14 +107,15 @@ fn a_procedure_that_is_rewritten_when_it_is_hot() {
         a.nops_with_size(256)?;
         a.set_label(&mut again)?;
         a.add(dword_ptr(CODE + 65), 3)?;
-        a.mov(ecx, 50)?;
+        // more than what changes for ever has to run before it is compiled: 32 times 8
+        a.mov(ecx, 400)?;
         a.set_label(&mut call)?;
         a.call(procedure)?;
         a.dec(ecx)?;
         a.jne(call)?;
         a.jmp(again)
     });
-    let meter = both(&code, 60_000, 8, 1 << 20);
+    let meter = both(&code, 300_000, 8, 1 << 20);
     assert!(meter.invalidations > 50, "{meter:?}");
 }
 
