@@ -23,8 +23,7 @@ pub(crate) unsafe extern "C" fn callout(
     insn: *const Insn,
 ) -> u32 {
     // SAFETY: compiled code passes on what `Jit::enter` gave it: valid, and used by nobody else now;
-    // `call` is on that function's stack, and its pointers come from
-    // unique borrows that last until that function returns.
+    // `call` is on that function's stack, and its pointers come from unique borrows that last until it returns.
     let (context, cpu) = unsafe { (&mut *context, &mut *cpu) };
     // SAFETY: see above.
     let call = unsafe { &mut *(context.call as *mut Call) };

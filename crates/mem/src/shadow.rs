@@ -226,19 +226,23 @@ impl Memory {
 
     /// As [`Memory::lookup_write`] for either privilege.
     pub fn lookup_write_as(&self, user: bool, linear: u32, size: u32) -> Option<HostAddress> {
-        let entry = self.entry_of(user, 1, linear);
-        let inside = linear & (PAGE - 1) <= PAGE - size;
-        let hit = entry & FINE != 0 && self.hits_code(host(entry, linear), size);
-        (entry != ABSENT && inside && !hit).then(|| host(entry, linear))
+        let entry = self.write_entry(user, linear, size)?;
+        let at = host(entry, linear);
+        (entry & FINE == 0 || !self.hits_code(at, size)).then_some(at)
     }
 
     /// The physical address of RAM that a store would reach by its shadow entry, also where it would hit code:
     /// the walk has permitted it before, and set the bits that it sets.
     pub fn permitted_store_as(&self, user: bool, linear: u32, size: u32) -> Option<u64> {
-        let entry = self.entry_of(user, 1, linear);
-        let inside = linear & (PAGE - 1) <= PAGE - size;
+        let entry = self.write_entry(user, linear, size)?;
         let physical = host(entry, linear).0.wrapping_sub(self.arena.base());
-        (entry != ABSENT && inside && physical < self.ram).then_some(physical)
+        (physical < self.ram).then_some(physical)
+    }
+
+    /// The write entry for bytes of one page, if there is one.
+    fn write_entry(&self, user: bool, linear: u32, size: u32) -> Option<u64> {
+        let inside = linear & (PAGE - 1) <= PAGE - size;
+        Some(self.entry_of(user, 1, linear)).filter(|&entry| inside && entry != ABSENT)
     }
 
     fn entry_of(&self, user: bool, array: usize, linear: u32) -> u64 {

@@ -166,9 +166,10 @@ impl<B: Board> Live<'_, B> {
     }
 
     pub(crate) fn find(&mut self, linear: u32, size: u32, access: Access) -> Result<(), Fault> {
-        for (at, n) in parts(linear, size) {
-            let permitted = access.write && self.mem.permitted_store_as(access.user, at, n.max(1)).is_some();
-            if n > 0 && !permitted && self.shown(at, n, access).is_none() {
+        for (at, n) in parts(linear, size).into_iter().filter(|&(_, n)| n > 0) {
+            if access.write {
+                self.target(at, n, access)?;
+            } else if self.shown(at, n, access).is_none() {
                 self.fill(at, access)?;
             }
         }
