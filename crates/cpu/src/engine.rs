@@ -41,6 +41,13 @@ pub trait Monitor {
     /// The fault that the instruction raises; EIP then still points at it.
     fn sensitive(&mut self, cpu: &mut State, mem: &mut Memory, insn: &Insn) -> Result<Flow, Fault>;
 
+    /// Interprets a sensitive instruction, EIP being behind it already, if it takes nothing but the CPU and memory that
+    /// the shadow shows, and raises no fault: whether that is so. If not, nothing has changed. It then leaves all
+    /// shadow entries as they are. Only for instructions that commit nothing before their last access.
+    fn attempt(&mut self, _: &mut State, _: &mut Memory, _: &Insn) -> bool {
+        false
+    }
+
     /// Finds whether `size` bytes at `linear` may be read (or written) with the current
     /// privilege, fills the shadow, sets A and D bits.
     ///

@@ -25,6 +25,10 @@ pub(crate) struct Addresses {
     pub(crate) dispatch: u64,
     /// `callout.rs`.
     pub(crate) callout: u64,
+    /// [`crate::attempt::attempt`].
+    pub(crate) attempt: u64,
+    /// [`crate::attempt::attempt_flags`].
+    pub(crate) attempt_flags: u64,
     /// `engine::settle_flags`.
     pub(crate) settle: u64,
     /// [`crate::access::fine_signature`].

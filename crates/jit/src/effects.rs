@@ -104,6 +104,19 @@ impl Tracker {
         Sym::Plus(self.next - 1, 0)
     }
 
+    /// A register gets any value.
+    pub(crate) fn anything(&mut self, r: u8) {
+        self.registers[usize::from(r & 7)] = self.fresh();
+    }
+
+    /// A register gets its value plus a constant.
+    pub(crate) fn moved(&mut self, r: u8, by: u32) {
+        match &mut self.registers[usize::from(r & 7)] {
+            Sym::Plus(_, k) => *k = k.wrapping_add(by),
+            _ => self.anything(r),
+        }
+    }
+
     /// Reads one instruction; `None` where it has no body.
     pub(crate) fn read(&mut self, insn: &Insn, model: CpuModel, stack: Width) -> Option<Effects> {
         let run = sem::bind(insn, ToReading)?;

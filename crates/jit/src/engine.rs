@@ -1,6 +1,7 @@
 //! The engine: interprets what is cold, enters what is compiled, compiles what gets hot.
 
 use crate::across::{across, store_across};
+use crate::attempt::{attempt, attempt_flags};
 use crate::backend::{Addresses, Backend, BackendError};
 use crate::cache::{CodeCache, NoExecutableMemory};
 use crate::callout::callout;
@@ -100,6 +101,8 @@ impl Jit {
         let addresses = Addresses {
             dispatch,
             callout: callout as *const () as u64,
+            attempt: attempt as *const () as u64,
+            attempt_flags: attempt_flags as *const () as u64,
             settle: settle_flags as *const () as u64,
             x87_in,
             x87_function: x87_function as *const () as u64,
@@ -239,8 +242,8 @@ impl Jit {
             return self.interpret(cpu, mem, monitor, key);
         };
         match self.enter(cpu, mem, monitor, key, code, index) {
-            Ok(Exit::Lookup) => Ok(()),
             Ok(_) if cpu.leave => Err(StopReason::Leave),
+            Ok(Exit::Lookup) => Ok(()),
             Ok(Exit::Redo) if std::mem::take(&mut self.context.crossed) != 0 => {
                 self.interpret(cpu, mem, monitor, key)
             }

@@ -38,6 +38,8 @@ impl Profile for Everything {
 const ADDRESSES: Addresses = Addresses {
     dispatch: 0xd15_0000,
     callout: 0xca1_0000,
+    attempt: 0xa77_0000,
+    attempt_flags: 0xa78_0000,
     settle: 0x5e7_0000,
     fine: 0xf14_0000,
     across: 0xac0_0000,

@@ -8,6 +8,7 @@
 mod access;
 mod across;
 mod arith;
+mod attempt;
 mod backend;
 mod cache;
 mod callout;

@@ -50,6 +50,8 @@ pub(crate) struct Step {
     /// From the head, in bytes, modulo 2^32.
     pub(crate) off: u32,
     pub(crate) effects: Effects,
+    /// It is done within the block all the same: the number of a sensitive one, in [`Plan::sensitive`].
+    pub(crate) attempt: Option<usize>,
 }
 
 /// What a block needs of the flags that it is entered with.
@@ -292,17 +294,28 @@ impl<P: Profile> Planner<'_, P> {
                 pages = std::iter::once(page).chain(second).collect();
             }
             let after = at.wrapping_add(u32::from(insn.len));
-            let effects = tracker.read(&insn, self.model, self.key.stack());
             let linear = self.head.wrapping_add(at);
             let physical = self.physical(page, linear);
             let outside = self.profile.outside(physical);
+            let attempt = if outside { None } else { crate::attempt::effects(&insn) };
+            if let Some(effects) = attempt {
+                tracker.attempt(&insn, &effects, self.key.stack());
+                let attempt = self.sensitive(&insn);
+                steps.push(Step { insn, off: at, effects, attempt });
+                at = after;
+                if second.is_some() {
+                    break (End::Next(Target::Out(at)), vec![at]);
+                }
+                continue;
+            }
+            let effects = tracker.read(&insn, self.model, self.key.stack());
             let callout = outside
                 || effects.as_ref().is_none_or(|e| e.repeats || !crate::region::compiles(self.key, &insn, e));
             if callout && !worth_a_callout(&insn) {
                 break (End::Leave(at), vec![]);
             }
             let effects = effects.unwrap_or_default();
-            steps.push(Step { insn, off: at, effects });
+            steps.push(Step { insn, off: at, effects, attempt: None });
             if callout {
                 break (End::Callout(Target::Out(after), self.sensitive(&insn)), vec![after]);
             }

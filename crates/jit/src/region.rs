@@ -231,6 +231,10 @@ impl Region {
             (l.operand, l.touch) = (None, 0);
             l.next = block.steps[..own].get(i + 1).map(|s| s.insn);
             l.group_of = members.get_mut(i).map(std::mem::take).unwrap_or_default();
+            if let Some(n) = step.attempt {
+                l.attempt(n, &step.effects);
+                continue;
+            }
             let done = sem::bind(&step.insn, ToCode).is_some_and(|run| run(l).is_ok());
             if !done {
                 let there = l.leave();

@@ -106,7 +106,7 @@ impl<B: Board> Vmm<B> {
 
     /// The accessor that interpreters of the running machine get.
     pub fn live<'a>(&'a mut self, cpu: &'a mut State, mem: &'a mut Memory) -> Live<'a, B> {
-        Live { cpu, mem, board: &mut self.board, shadow: &mut self.shadow }
+        Live { cpu, mem, board: &mut self.board, shadow: &mut self.shadow, plain: false }
     }
 
     /// Brings the shadow in line with the state, after it was set from outside.
@@ -315,6 +315,14 @@ impl<B: Board> Monitor for Vmm<B> {
         let int = matches!(routine, Routine::Int | Routine::Int1 | Routine::Int3 | Routine::Into);
         self.interrupted_itself = int && result.is_ok() && cpu.eflags & eflags::TF == 0;
         result
+    }
+
+    fn attempt(&mut self, cpu: &mut State, mem: &mut Memory, insn: &Insn) -> bool {
+        let Some(routine) = routine(insn.code) else { return false };
+        let mut live = Live { plain: true, ..self.live(cpu, mem) };
+        let done = interpreters::attempt(&mut live, insn, routine);
+        self.stats.sensitive += u64::from(done);
+        done
     }
 
     fn probe(

@@ -11,7 +11,12 @@ pub struct Live<'a, B> {
     pub(crate) mem: &'a mut Memory,
     pub(crate) board: &'a mut B,
     pub(crate) shadow: &'a mut ShadowPolicy,
+    /// Memory that the shadow does not show is not looked for: accesses to it fail.
+    pub(crate) plain: bool,
 }
+
+/// Why an access failed that was to be plain: nobody delivers it.
+const NOT_PLAIN: Fault = Fault::GP0;
 
 /// Where a store goes.
 #[derive(Clone, Copy)]
@@ -94,6 +99,9 @@ impl<B: Board> Live<'_, B> {
 
     /// Reads probed bytes; a page that has gone since reads as ones.
     pub(crate) fn read(&mut self, linear: u32, size: u32, access: Access) -> Result<u64, Fault> {
+        if self.plain {
+            return Err(NOT_PLAIN);
+        }
         self.hit(linear, size, false);
         let mut value = 0;
         let mut shift = 0;
@@ -128,6 +136,9 @@ impl<B: Board> Live<'_, B> {
     }
 
     pub(crate) fn write(&mut self, linear: u32, size: u32, value: u64, access: Access) -> Result<(), Fault> {
+        if self.plain {
+            return Err(NOT_PLAIN);
+        }
         let [(a, n), (b, m)] = parts(linear, size);
         let mut first = self.target(a, n, access)?;
         let second = if m > 0 { Some(self.target(b, m, access)?) } else { None };
@@ -166,6 +177,9 @@ impl<B: Board> Live<'_, B> {
     }
 
     pub(crate) fn find(&mut self, linear: u32, size: u32, access: Access) -> Result<(), Fault> {
+        if self.plain {
+            return Err(NOT_PLAIN);
+        }
         for (at, n) in parts(linear, size).into_iter().filter(|&(_, n)| n > 0) {
             if access.write {
                 self.target(at, n, access)?;

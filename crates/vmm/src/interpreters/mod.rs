@@ -38,6 +38,26 @@ pub fn interpret<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Result<
     interpret_transfers(s, insn, routine)
 }
 
+/// Interprets one of those sensitive instructions that are frequent and small: they commit nothing before their last
+/// access, and change neither mode nor address space. Whether it was one, and raised no fault.
+#[inline]
+pub fn attempt<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> bool {
+    use Routine as R;
+    let done = match routine {
+        R::Cli => flags::cli(s),
+        R::Sti => flags::sti(s),
+        R::Pushf => flags::pushf(s, insn),
+        R::Popf => flags::popf(s, insn),
+        R::PushSreg => segments::push_sreg(s, insn),
+        R::PopSreg => segments::pop_sreg(s, insn),
+        R::MovToSreg => segments::mov_to_sreg(s, insn),
+        R::MovFromSreg => segments::mov_from_sreg(s, insn),
+        R::Rdtsc => control::rdtsc(s),
+        _ => return false,
+    };
+    done.is_ok()
+}
+
 /// Flags, ports, control and debug registers, the FPU's environment.
 fn interpret_system<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Result<Flow, Fault> {
     use Routine as R;

@@ -14,9 +14,9 @@ pub fn effective_address(cpu: &State, insn: &Insn) -> u32 {
 /// # Errors
 /// #SS(0) for SS, else #GP(0).
 pub fn linear<S: System>(s: &mut S, segment: u8, offset: u32, size: u32, write: bool) -> Result<u32, Fault> {
-    let descriptor = *s.state().segment(segment);
-    if s.ask(Atom::LimitCovers, descriptor.permits(offset, size, write)) {
-        Ok(descriptor.base.wrapping_add(offset))
+    let covers = s.state().segment(segment).permits(offset, size, write);
+    if s.ask(Atom::LimitCovers, covers) {
+        Ok(s.state().segment(segment).base.wrapping_add(offset))
     } else {
         Err(s.state().limit_fault(segment))
     }
