@@ -368,6 +368,7 @@ impl State {
     }
 
     /// Whether an access may be made where alignment is checked.
+    #[inline]
     pub fn permits_alignment(&self, linear: u32, size: u32) -> bool {
         let unit = match size {
             2 | 4 | 8 => size,
@@ -379,6 +380,7 @@ impl State {
     }
 
     /// Interrupts are held off by STI, MOV SS or POP SS.
+    #[inline]
     pub fn in_shadow(&self) -> InterruptShadow {
         if self.retired < self.shadow_until { self.shadow } else { InterruptShadow::None }
     }
@@ -409,11 +411,13 @@ impl State {
     }
 
     /// The whole EFLAGS.
+    #[inline]
     pub fn flags_image(&self) -> u32 {
         self.eflags & !eflags::ARITHMETIC | self.arithmetic_flags() | eflags::RESERVED1
     }
 
     /// Replaces the whole EFLAGS; the caller has masked what may not change.
+    #[inline]
     pub fn set_flags_image(&mut self, image: u32) {
         self.eflags = image & !eflags::ARITHMETIC | eflags::RESERVED1;
         self.set_arithmetic_flags(image);

@@ -24,8 +24,13 @@ pub enum Clock {
         start: Option<Instant>,
         /// Time that had passed before.
         before: Nanos,
+        /// When it was last looked at for [`Clock::glance`]: instructions retired, and the time.
+        seen: Option<(u64, Nanos)>,
     },
 }
+
+/// Instructions that one look at the host's clock is good for, where somebody asks again and again.
+const GLANCED: u64 = 64;
 
 impl Clock {
     /// The end of time, 146 years: a guest that lets idle time pass at once comes no further, and what devices
@@ -37,7 +42,7 @@ impl Clock {
         if deterministic {
             Clock::Deterministic { idle: 0 }
         } else {
-            Clock::Host { start: Some(Instant::now()), before: 0 }
+            Clock::Host { start: Some(Instant::now()), before: 0, seen: None }
         }
     }
 
@@ -53,7 +58,9 @@ impl Clock {
     pub(crate) fn restore(&mut self, saved: Nanos) {
         match self {
             Clock::Deterministic { idle } => *idle = saved,
-            Clock::Host { start, before } => (*start, *before) = (Some(Instant::now()), saved),
+            Clock::Host { start, before, seen } => {
+                (*start, *before, *seen) = (Some(Instant::now()), saved, None);
+            }
         }
     }
 
@@ -69,18 +76,46 @@ impl Clock {
             Clock::Deterministic { idle } => {
                 idle.saturating_add(retired.saturating_mul(NANOS_PER_INSTRUCTION))
             }
-            Clock::Host { start, before } => {
+            Clock::Host { start, before, .. } => {
                 before.saturating_add(start.map_or(0, |s| s.elapsed().as_nanos() as u64))
             }
         };
         now.min(Clock::END)
     }
 
+    /// As [`Clock::now`], for [`Clock::glance`] to go on from.
+    pub(crate) fn look(&mut self, retired: u64) -> Nanos {
+        let now = self.now(retired);
+        if let Clock::Host { seen, .. } = self {
+            let last = seen.map_or(0, |(_, at)| at + GLANCED / 4);
+            *seen = Some((retired, now.max(last)));
+        }
+        now
+    }
+
+    /// The time for the time-stamp counter, which guests read more often than the host tells the time: what was seen
+    /// up to [`GLANCED`] instructions before, plus a quarter of a nanosecond an instruction. It never goes back.
+    #[inline]
+    pub(crate) fn glance(&mut self, retired: u64) -> Nanos {
+        match self {
+            Clock::Host { seen: Some((then, at)), .. } if retired.wrapping_sub(*then) < GLANCED => {
+                *at + (retired - *then) / 4
+            }
+            _ => self.look_anew(retired),
+        }
+    }
+
+    #[inline(never)]
+    fn look_anew(&mut self, retired: u64) -> Nanos {
+        let now = self.look(retired);
+        if let Clock::Host { seen: Some((_, at)), .. } = self { *at } else { now }
+    }
+
     /// Stops the host's clock, or lets it go on. With deterministic time a machine that does not run has none.
     pub(crate) fn set_running(&mut self, on: bool) {
         let now = self.now(0);
-        if let Clock::Host { start, before } = self {
-            (*start, *before) = (on.then(Instant::now), now);
+        if let Clock::Host { start, before, seen } = self {
+            (*start, *before, *seen) = (on.then(Instant::now), now, None);
         }
     }
 

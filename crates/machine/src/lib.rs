@@ -146,7 +146,7 @@ impl Machine {
     pub fn run(&mut self, limit: u64) -> Exit {
         let (mut slept, mut retired) = (0, self.cpu.retired);
         loop {
-            let now = self.vmm.board.now(self.cpu.retired);
+            let now = self.vmm.board.clock.look(self.cpu.retired);
             self.vmm.board.advance(&mut self.mem, now);
             self.vmm.memory_written(&mut self.mem);
             if let Some(exit) = self.board_requests() {

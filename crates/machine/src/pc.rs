@@ -391,7 +391,7 @@ impl Board for Pc {
     }
 
     fn time_stamp(&mut self, now: u64) -> u64 {
-        time_stamp(self.clock.now(now))
+        time_stamp(self.clock.glance(now))
     }
 
     fn apic_base(&self) -> u32 {

@@ -200,6 +200,7 @@ impl Memory {
 
     /// The arrays that engines look at now. They change with the space and the privilege, that is,
     /// only while the monitor is at work.
+    #[inline]
     pub fn arrays(&self) -> Arrays {
         let View { read, write, execute } = self.view;
         Arrays { read: read as u64, write: write as u64, execute: execute as u64 }
@@ -218,6 +219,7 @@ impl Memory {
 
     /// As [`Memory::lookup_read`] for either privilege, whatever the view: system structures are
     /// read as supervisor at CPL 3, too.
+    #[inline]
     pub fn lookup_read_as(&self, user: bool, linear: u32, size: u32) -> Option<HostAddress> {
         let entry = self.entry_of(user, 0, linear);
         let inside = linear & (PAGE - 1) <= PAGE - size;
@@ -225,6 +227,7 @@ impl Memory {
     }
 
     /// As [`Memory::lookup_write`] for either privilege.
+    #[inline]
     pub fn lookup_write_as(&self, user: bool, linear: u32, size: u32) -> Option<HostAddress> {
         let entry = self.write_entry(user, linear, size)?;
         let at = host(entry, linear);
@@ -240,11 +243,13 @@ impl Memory {
     }
 
     /// The write entry for bytes of one page, if there is one.
+    #[inline]
     fn write_entry(&self, user: bool, linear: u32, size: u32) -> Option<u64> {
         let inside = linear & (PAGE - 1) <= PAGE - size;
         Some(self.entry_of(user, 1, linear)).filter(|&entry| inside && entry != ABSENT)
     }
 
+    #[inline]
     fn entry_of(&self, user: bool, array: usize, linear: u32) -> u64 {
         let space = self.spaces.get(usize::from(self.current.0));
         let first = if user { 3 } else { 0 };

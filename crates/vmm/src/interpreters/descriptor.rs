@@ -49,6 +49,7 @@ pub struct Descriptor {
 
 impl Descriptor {
     /// A descriptor from its eight bytes.
+    #[inline]
     pub fn new(selector: u16, address: u32, bytes: u64) -> Descriptor {
         Descriptor { selector, address, low: bytes as u32, high: (bytes >> 32) as u32 }
     }
@@ -59,10 +60,12 @@ impl Descriptor {
     }
 
     /// [`rights`], bytes 5 and 6 without the limit's upper bits.
+    #[inline]
     pub fn rights(&self) -> u16 {
         (self.high >> 8) as u16 & 0xf0ff
     }
 
+    #[inline]
     fn has(&self, bit: u16) -> bool {
         self.rights() & bit != 0
     }
@@ -73,6 +76,7 @@ impl Descriptor {
     }
 
     /// What it describes.
+    #[inline]
     pub fn class(&self) -> Class {
         if self.has(rights::S) {
             return if self.has(rights::CODE) { Class::Code } else { Class::Data };
@@ -95,31 +99,37 @@ impl Descriptor {
     }
 
     /// Descriptor privilege level.
+    #[inline]
     pub fn dpl(&self) -> u8 {
         (self.high >> 13 & 3) as u8
     }
 
     /// Requested privilege level of the selector that named it.
+    #[inline]
     pub fn rpl(&self) -> u8 {
         (self.selector & 3) as u8
     }
 
     /// The present bit.
+    #[inline]
     pub fn present(&self) -> bool {
         self.has(rights::PRESENT)
     }
 
     /// A conforming code segment.
+    #[inline]
     pub fn conforming(&self) -> bool {
         self.class() == Class::Code && self.has(rights::DIRECTION)
     }
 
     /// A writable data segment.
+    #[inline]
     pub fn writable(&self) -> bool {
         self.class() == Class::Data && self.has(rights::WRITABLE)
     }
 
     /// A data segment or a readable code segment.
+    #[inline]
     pub fn readable(&self) -> bool {
         match self.class() {
             Class::Data => true,
@@ -129,17 +139,20 @@ impl Descriptor {
     }
 
     /// Segment base.
+    #[inline]
     pub fn base(&self) -> u32 {
         self.low >> 16 | (self.high & 0xff) << 16 | self.high & 0xff00_0000
     }
 
     /// Segment limit in bytes, the granularity bit applied.
+    #[inline]
     pub fn limit(&self) -> u32 {
         let raw = self.low & 0xffff | self.high & 0xf_0000;
         if self.has(rights::GRANULAR) { raw << 12 | 0xfff } else { raw }
     }
 
     /// The segment register that a load of this descriptor gives.
+    #[inline]
     pub fn segment(&self) -> Segment {
         let mut out = Segment {
             base: self.base(),

@@ -7,6 +7,7 @@ use cpu::{CpuModel, Flow, State, cr0, eflags as f};
 pub const ORDINARY: u32 = f::ARITHMETIC | f::TF | f::DF | f::NT;
 
 /// The flags that the model has at all (SDM vol. 3A, 2.3; vol. 3B, 22.15).
+#[inline]
 pub fn implemented(model: CpuModel) -> u32 {
     let base = f::ARITHMETIC | f::TF | f::IF | f::DF;
     match model {
@@ -21,6 +22,7 @@ pub fn implemented(model: CpuModel) -> u32 {
 /// EFLAGS as interrupts push it, and PUSHF (which then clears VM and RF). On an 8086 bits 12 to
 /// 15 read as ones, on an 80286 in real mode as zeros (SDM
 /// vol. 3B, chapter 22, "EFLAGS Pushed on the Stack").
+#[inline]
 pub fn pushed_flags(cpu: &State) -> u32 {
     let image = cpu.flags_image();
     match cpu.model {
