@@ -60,7 +60,7 @@ impl Segment {
     }
 
     /// Derives the flat bits and the last offsets. Call after any change of the other fields.
-    #[inline]
+    #[inline(always)]
     pub fn refresh(&mut self) {
         let whole = self.base == 0 && self.limit == u32::MAX && self.usable() && !self.expand_down();
         self.flat_read = whole && self.readable();

@@ -152,7 +152,7 @@ impl Descriptor {
     }
 
     /// The segment register that a load of this descriptor gives.
-    #[inline]
+    #[inline(always)]
     pub fn segment(&self) -> Segment {
         let mut out = Segment {
             base: self.base(),
@@ -182,6 +182,7 @@ impl Descriptor {
 }
 
 /// The linear address of a selector's descriptor, if the selector lies within its table.
+#[inline(always)]
 pub fn locate<S: System>(s: &mut S, selector: u16) -> Option<u32> {
     let local = s.ask(Atom::SelectorLocal, selector & 4 != 0);
     let (ldtr, gdtr) = (s.state().ldtr, s.state().gdtr);
@@ -196,6 +197,7 @@ pub fn locate<S: System>(s: &mut S, selector: u16) -> Option<u32> {
 ///
 /// # Errors
 /// A page fault.
+#[inline(always)]
 pub fn read_at<S: System>(s: &mut S, selector: u16, address: u32) -> Result<Descriptor, Fault> {
     let mut bytes = s.load(address, 8, Privilege::Supervisor)?;
     if s.is_286() {
@@ -208,6 +210,7 @@ pub fn read_at<S: System>(s: &mut S, selector: u16, address: u32) -> Result<Desc
 ///
 /// # Errors
 /// A page fault.
+#[inline(always)]
 pub fn look_up<S: System>(s: &mut S, selector: u16) -> Result<Option<Descriptor>, Fault> {
     match locate(s, selector) {
         Some(address) => read_at(s, selector, address).map(Some),
@@ -219,6 +222,7 @@ pub fn look_up<S: System>(s: &mut S, selector: u16) -> Result<Option<Descriptor>
 ///
 /// # Errors
 /// `raise(selector)`, or a page fault.
+#[inline(always)]
 pub fn fetch<S: System>(s: &mut S, selector: u16, raise: Raise, ext: u16) -> Result<Descriptor, Fault> {
     look_up(s, selector)?.ok_or_else(|| error(raise, selector, ext))
 }
@@ -234,6 +238,7 @@ pub fn is<S: System>(s: &mut S, d: &Descriptor, class: Class) -> bool {
 ///
 /// # Errors
 /// `raise(selector)`.
+#[inline(always)]
 pub fn require_present<S: System>(s: &mut S, d: &Descriptor, raise: Raise, ext: u16) -> Result<(), Fault> {
     if s.ask(Atom::DescriptorPresent, d.present()) { Ok(()) } else { Err(error(raise, d.selector, ext)) }
 }
@@ -253,6 +258,7 @@ pub fn conforming<S: System>(s: &mut S, d: &Descriptor) -> bool {
 ///
 /// # Errors
 /// A page fault.
+#[inline(always)]
 pub fn mark_accessed<S: System>(s: &mut S, d: &mut Descriptor) -> Result<(), Fault> {
     if s.ask(Atom::DescriptorAccessed, d.has(rights::ACCESSED)) {
         return Ok(());

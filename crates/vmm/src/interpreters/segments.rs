@@ -64,6 +64,7 @@ pub fn stack_segment<S: System>(s: &mut S, selector: u16, rule: StackRule) -> Re
 ///
 /// # Errors
 /// `bad(selector)`, #NP(selector), or a page fault.
+#[inline(always)]
 pub fn data_segment<S: System>(s: &mut S, selector: u16, bad: Raise, ext: u16) -> Result<Segment, Fault> {
     if s.null(selector) {
         return Ok(Segment::null(selector));
@@ -81,6 +82,7 @@ pub fn data_segment<S: System>(s: &mut S, selector: u16, bad: Raise, ext: u16) -
 }
 
 /// What a load of a segment register other than CS would put there.
+#[inline(always)]
 fn checked<S: System>(s: &mut S, n: u8, selector: u16) -> Result<Segment, Fault> {
     if !s.descriptors_rule() {
         return Ok(real_segment(s, n, selector));
@@ -92,6 +94,7 @@ fn checked<S: System>(s: &mut S, n: u8, selector: u16) -> Result<Segment, Fault>
     data_segment(s, selector, Fault::gp, 0)
 }
 
+#[inline(always)]
 fn put<S: System>(s: &mut S, n: u8, segment: Segment) {
     s.state_mut().seg[usize::from(n).min(5)] = segment;
 }
