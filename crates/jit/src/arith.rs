@@ -210,7 +210,7 @@ impl Lower<'_, '_> {
     pub(crate) fn truncated(&mut self, from: Width, to: Width, a: Val) -> Val {
         match a {
             Val::Const(k) => Val::Const(k & to.mask()),
-            Val::Written => a,
+            Val::Written | Val::Order(..) => a,
             Val::Test(..) if to == B8 => Val::Node(self.node(B8, a)),
             a => {
                 let v = self.node(from, a);

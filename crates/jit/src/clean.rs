@@ -126,10 +126,22 @@ impl Lower<'_, '_> {
     }
 
     /// The same at the start of the one block that follows.
-    pub(crate) fn set_clean_registers(&mut self, known: Vec<(u32, Elements)>) {
-        for (slot, e) in known {
+    pub(crate) fn set_clean_registers(&mut self, known: &[(u32, Elements)]) {
+        for &(slot, e) in known {
             let v = self.slot_node(slot);
             self.clean.push((v, Known::Clean(e)));
+        }
+    }
+
+    /// Gives up unless these registers are clean.
+    pub(crate) fn demand_clean_registers(&mut self, wanted: &[(u32, Elements)]) {
+        for &(slot, e) in wanted {
+            let v = self.slot_node(slot);
+            if e == Elements::low(e.double) {
+                self.clean_scalar(Wide::Vector(v), e.double);
+            } else {
+                self.demand_vectors(e, &[v], None);
+            }
         }
     }
 

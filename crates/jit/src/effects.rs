@@ -3,6 +3,7 @@
 //! Register values are symbols with a constant added, so that accesses through one register can be
 //! told to lie near each other.
 
+use crate::clean::Elements;
 use crate::fold;
 use cpu::Width::{B8, B16, B32};
 use cpu::{CpuModel, Fault, Insn, Kind, Width, reg};
@@ -58,6 +59,8 @@ pub(crate) struct Effects {
     pub(crate) sse: bool,
     /// It uses an operation that has no code.
     pub(crate) unsupported: bool,
+    /// It computes with numbers that have to be clean: these elements of the XMM registers that it reads.
+    pub(crate) numbers: Option<Elements>,
     /// It computes under MXCSR.
     pub(crate) rounds: bool,
     /// It repeats.
@@ -353,6 +356,7 @@ impl Emit for Reading<'_> {
         self.out.stops = true;
         self.out.unsupported |= !crate::sse::sse_supported(op);
         self.out.rounds |= crate::sse::needs_default_mxcsr(op);
+        self.out.numbers = crate::sse::numbers(op);
         Ok(())
     }
     fn mxcsr(&mut self) -> Sym {

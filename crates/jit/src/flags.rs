@@ -153,6 +153,7 @@ impl Lower<'_, '_> {
             && !self.flags.changes_any(crate::effects::read_by(cc))
         {
             let known = match f {
+                Flags::Image(Val::Order(x, y)) if matches!(cc, 2..=7) => self.order_condition(x, y, cc),
                 Flags::Image(image) => self.condition_in(image, cc),
                 f => thunk::condition(self, f, cc),
             };

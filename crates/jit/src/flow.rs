@@ -1,5 +1,6 @@
 //! Order, loops, budget checks and liveness of a planned region.
 
+use crate::clean::Elements;
 use crate::effects::{ALL_FLAGS, Mask};
 use crate::key::Key;
 use crate::plan::{Block, End, FlagNeed, Page, Plan, Target, blocks_of};
@@ -22,6 +23,7 @@ pub(crate) fn finish(
     checks(&mut blocks);
     flags(&mut blocks);
     dirty(&mut blocks);
+    clean(&mut blocks);
     let steps = || blocks.iter().flat_map(|b| &b.steps);
     let mentioned = steps().fold(0, |m, s| m | s.effects.reads | s.effects.writes);
     let written = steps().fold(0, |m, s| m | s.effects.writes);
@@ -209,6 +211,44 @@ fn flags_of(blocks: &[Block], n: usize, reads: &[u8], exits: &[u8]) -> (u8, u8) 
         seen |= if checked { ALL_FLAGS } else { exits[t] } & !set;
     }
     (read, seen)
+}
+
+/// The numbers that a loop computes with, in its head and in what is reached from there alone: they are looked at on
+/// the ways into the loop, and known within.
+fn clean(blocks: &mut [Block]) {
+    let mut wanted: Vec<Vec<(u32, Elements)>> = vec![vec![]; blocks.len()];
+    for n in (0..blocks.len()).rev() {
+        let mut written: Mask = 0;
+        for e in blocks[n].steps.iter().map(|s| &s.effects) {
+            let read = crate::lower::bits(e.reads & !written & XMMS);
+            let numbers = e.numbers.iter().flat_map(|&e| read.clone().map(move |slot| (slot, e)));
+            add(&mut wanted[n], numbers);
+            written |= e.writes;
+        }
+        let callout = matches!(blocks[n].end, End::Callout(..));
+        for t in blocks_of(&blocks[n].end).into_iter().filter(|&t| t > n && !callout) {
+            if blocks[t].edges == 1 && !blocks[t].entry {
+                let more = wanted[t].clone().into_iter().filter(|(slot, _)| written >> slot & 1 == 0);
+                add(&mut wanted[n], more);
+            }
+        }
+    }
+    for n in 0..blocks.len() {
+        for head in blocks_of(&blocks[n].end).into_iter().filter(|&t| t <= n) {
+            blocks[head].clean = wanted[head].clone();
+        }
+    }
+}
+
+/// General registers are not looked at.
+const XMMS: Mask = 0xff00;
+
+fn add(to: &mut Vec<(u32, Elements)>, more: impl Iterator<Item = (u32, Elements)>) {
+    for m in more {
+        if !to.contains(&m) {
+            to.push(m);
+        }
+    }
 }
 
 /// Registers that may be dirty where each block starts, forwards until nothing changes.

@@ -20,6 +20,8 @@ pub(crate) enum Val {
     Node(Value),
     /// 0 or 1, as a 32-bit value: not computed before somebody wants more than a branch.
     Test(IntCC, Value, Value),
+    /// ZF and CF in EFLAGS positions, of two numbers that were compared and are ordered.
+    Order(Value, Value),
     /// What an x87 stub has stored in the memory operand already.
     Written,
 }
@@ -162,6 +164,10 @@ impl Lower<'_, '_> {
                 let bit = self.b.ins().icmp(cc, a, b);
                 if w == Width::B8 { bit } else { self.b.ins().uextend(ty(w), bit) }
             }
+            Val::Order(x, y) => {
+                let image = self.order_image(x, y);
+                self.fitted(w, image)
+            }
         }
     }
 
@@ -206,6 +212,7 @@ impl Lower<'_, '_> {
     pub(crate) fn condition_node(&mut self, c: Val) -> Value {
         match c {
             Val::Test(cc, a, b) => self.b.ins().icmp(cc, a, b),
+            Val::Node(v) => v,
             c => self.node(Width::B32, c),
         }
     }
@@ -353,6 +360,6 @@ impl Lower<'_, '_> {
 }
 
 /// The numbers of the bits that are set.
-pub(crate) fn bits(mask: Mask) -> impl Iterator<Item = u32> {
+pub(crate) fn bits(mask: Mask) -> impl Iterator<Item = u32> + Clone {
     (0..32).filter(move |n| mask >> n & 1 != 0)
 }

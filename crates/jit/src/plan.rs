@@ -1,6 +1,7 @@
 //! What a region is to contain: blocks reached from a hot head by direct jumps, calls and returns,
 //! with all that the compiler wants to know before it starts. Only data: it may go to another thread.
 
+use crate::clean::Elements;
 use crate::effects::{Effects, Mask, Tracker};
 use crate::key::Key;
 use crate::links::Link;
@@ -81,6 +82,8 @@ pub(crate) struct Block {
     pub(crate) flags: FlagNeed,
     /// Registers that may differ from those in memory.
     pub(crate) dirty: Mask,
+    /// XMM registers with elements that are clean however it is reached: those that a loop computes with.
+    pub(crate) clean: Vec<(u32, Elements)>,
 }
 
 /// A page of code.
@@ -337,6 +340,7 @@ impl<P: Profile> Planner<'_, P> {
             check: None,
             flags: FlagNeed::Exits,
             dirty: 0,
+            clean: vec![],
         };
         (block, next)
     }

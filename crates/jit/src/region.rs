@@ -195,6 +195,7 @@ impl Region {
         if l.plan.blocks[n].flags == FlagNeed::Read {
             canonical_flags(l);
         }
+        l.demand_clean_registers(clean_at(l.plan, n));
         l.b.ins().jump(self.blocks[n], &[]);
     }
 
@@ -215,7 +216,7 @@ impl Region {
         if block.flags == FlagNeed::Read && incoming.is_none() {
             l.load_flags();
         }
-        l.set_clean_registers(incoming.map_or(vec![], |i| i.clean));
+        l.set_clean_registers(incoming.as_ref().map_or(clean_at(plan, n), |i| &i.clean));
         let callout = matches!(block.end, End::Callout(..));
         let own = block.steps.len() - usize::from(callout);
         if own > 0 {
@@ -296,8 +297,10 @@ impl Region {
     /// Does something in a block of its own, and forgets what was put at hand there.
     fn side(&mut self, l: &mut Lower<'_, '_>, f: impl FnOnce(&mut Self, &mut Lower<'_, '_>)) {
         let (registers, flags, base, arrays) = (l.registers, l.flags.clone(), l.base, l.arrays);
+        let known = l.clean.len();
         f(self, l);
         (l.registers, l.flags, l.base, l.arrays) = (registers, flags, base, arrays);
+        l.clean.truncate(known);
     }
 
     fn indirect(&mut self, l: &mut Lower<'_, '_>, n: usize, candidates: &[usize]) {
@@ -351,6 +354,9 @@ impl Region {
         let known = plan.blocks[from].pages.last();
         if block.pages.len() > 1 || block.pages.first() != known {
             check_pages(l, n, Exit::Lookup);
+        }
+        if block.edges > 1 || block.entry {
+            demand_clean_at(l, n);
         }
         l.store_note(l.note);
         if block.edges > 1 || block.entry {
@@ -504,6 +510,20 @@ fn check_budget(l: &mut Lower<'_, '_>, need: u64) {
     let short = l.b.ins().icmp_imm_s(IntCC::SignedLessThan, l.left, need as i64);
     let there = l.exit_block(Exit::Budget);
     l.leave_if(short, there);
+}
+
+/// What is known of XMM registers where several ways lead to a block.
+fn clean_at(plan: &Plan, n: usize) -> &[(u32, Elements)] {
+    if plan.grouped { &plan.blocks[n].clean } else { &[] }
+}
+
+/// Leaves for the interpreter where a register is not clean that has to be at the start of a block.
+fn demand_clean_at(l: &mut Lower<'_, '_>, n: usize) {
+    let clean = clean_at(l.plan, n);
+    let (off, undone) = (l.off, l.undone);
+    (l.off, l.undone, l.leave) = (l.plan.blocks[n].off, 0, None);
+    l.demand_clean_registers(clean);
+    (l.off, l.undone, l.leave) = (off, undone, None);
 }
 
 /// Leaves for the dispatcher where a page of the target is not the one that was compiled.

@@ -5,7 +5,7 @@ use crate::clean::{Elements, Zeros};
 use crate::lower::{Lower, Unsupported, Val};
 use crate::wide::Wide;
 use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::types::{I8X16, I32X4, I64, I64X2};
+use cranelift_codegen::ir::types::{I8X16, I32, I32X4, I64X2};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use sem::fp::{Element, Lanes, SseOp};
 
@@ -35,6 +35,16 @@ pub(crate) fn needs_default_mxcsr(op: SseOp) -> bool {
             | SseOp::ScalarWiden
             | SseOp::ScalarFromInt(Lanes::Sd)
     )
+}
+
+/// The elements of its operands that have to be clean, where that is so of both.
+pub(crate) fn numbers(op: SseOp) -> Option<Elements> {
+    let (SseOp::Element(_, lanes) | SseOp::Order(lanes) | SseOp::OrderQuiet(lanes)) = op else { return None };
+    if matches!(op, SseOp::Element(Element::Sqrt, _)) {
+        return None;
+    }
+    let (double, scalar) = form(lanes);
+    Some(if scalar { Elements::low(double) } else { Elements::all(double) })
 }
 
 /// Whether lanes are double numbers, and whether it is the lowest only.
@@ -171,15 +181,34 @@ impl Lower<'_, '_> {
         if scalar { self.merged(e.vector(), a, v) } else { v }
     }
 
-    /// ZF and CF in EFLAGS positions; PF is for what is not clean.
+    /// PF is for what is not clean.
     fn order(&mut self, double: bool, a: Wide, b: Wide) -> Wide {
         let (x, y) = (self.clean_scalar(a, double).float, self.clean_scalar(b, double).float);
+        Wide::Halves(Val::Order(x, y), Val::Const(0))
+    }
+
+    /// What [`Val::Order`] stands for.
+    pub(crate) fn order_image(&mut self, x: Value, y: Value) -> Value {
         let less = self.b.ins().fcmp(FloatCC::UnorderedOrLessThan, x, y);
         let equal = self.b.ins().fcmp(FloatCC::UnorderedOrEqual, x, y);
-        let (less, equal) = (self.b.ins().uextend(I64, less), self.b.ins().uextend(I64, equal));
+        let (less, equal) = (self.b.ins().uextend(I32, less), self.b.ins().uextend(I32, equal));
         let zf = self.b.ins().ishl_imm_u(equal, 6);
-        let flags = self.b.ins().bor(less, zf);
-        Wide::Halves(Val::Node(flags), Val::Const(0))
+        self.b.ins().bor(less, zf)
+    }
+
+    /// A condition on the flags of such a comparison, where it asks for ZF and CF alone: one comparison of the
+    /// host's, of those that need no look at its parity flag.
+    pub(crate) fn order_condition(&mut self, x: Value, y: Value, cc: u8) -> Option<Val> {
+        let cc = match cc {
+            2 => FloatCC::UnorderedOrLessThan,
+            3 => FloatCC::GreaterThanOrEqual,
+            4 => FloatCC::UnorderedOrEqual,
+            5 => FloatCC::OrderedNotEqual,
+            6 => FloatCC::UnorderedOrLessThanOrEqual,
+            7 => FloatCC::GreaterThan,
+            _ => return None,
+        };
+        Some(Val::Node(self.b.ins().fcmp(cc, x, y)))
     }
 
     fn pairs(&mut self, op: Element, double: bool, a: Wide, b: Wide) -> Wide {
