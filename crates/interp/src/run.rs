@@ -43,7 +43,7 @@ impl Engine for Interpreter {
             if mem.has_traces() {
                 self.cache.invalidate(mem);
             }
-            if let Err(reason) = self.chain::<false>(cpu, mem, monitor) {
+            if let Err(reason) = self.chain::<false>(cpu, mem, monitor, true) {
                 return reason;
             }
         }
@@ -60,7 +60,8 @@ impl Engine for Interpreter {
 /// has set [`State::until`] and [`State::leave`], and looks after writes to code.
 impl Interpreter {
     /// Runs the block at EIP, and those after it up to one that is due ([`Interpreter::ask_again`]), until
-    /// the budget ends or a trace waits. Counts the runs of each.
+    /// the budget ends or a trace waits. Counts the runs of each; `whole` says that the guest came to the first one
+    /// by itself: where a budget ended before, it is a part of another, and does not count.
     ///
     /// # Errors
     /// Why the dispatcher is wanted.
@@ -69,8 +70,9 @@ impl Interpreter {
         cpu: &mut State,
         mem: &mut Memory,
         monitor: &mut dyn Monitor,
+        whole: bool,
     ) -> Result<(), StopReason> {
-        self.chain::<true>(cpu, mem, monitor)
+        self.chain::<true>(cpu, mem, monitor, whole)
     }
 
     /// How often [`Interpreter::stretch`] has run the block at EIP, if it is known and due: a new one is.
@@ -143,6 +145,7 @@ impl Interpreter {
         cpu: &mut State,
         mem: &mut Memory,
         monitor: &mut dyn Monitor,
+        whole: bool,
     ) -> Result<(), StopReason> {
         let (start, mut from) = (cpu.retired, None);
         loop {
@@ -152,7 +155,7 @@ impl Interpreter {
                     return Ok(());
                 }
                 Some(block) => {
-                    if COUNTED {
+                    if COUNTED && (whole || cpu.retired != start) {
                         block.runs.set(block.runs.get().saturating_add(1));
                     }
                     if fits(cpu, block) {

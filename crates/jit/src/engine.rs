@@ -64,6 +64,8 @@ pub struct Jit {
     enter: Enter,
     hints: Hints,
     hot: u32,
+    /// The budget ended, and the guest stands anywhere in a block.
+    interrupted: bool,
     meter: Meter,
     sink: Option<Sink>,
 }
@@ -120,6 +122,7 @@ impl Jit {
             enter,
             hints: Hints::default(),
             hot,
+            interrupted: false,
             meter: Meter::default(),
             sink: None,
         })
@@ -194,6 +197,7 @@ impl Engine for Jit {
                 self.invalidate(mem);
             }
             if cpu.retired >= until {
+                self.interrupted = true;
                 return StopReason::Budget;
             }
             if let Err(reason) = self.once(cpu, mem, monitor) {
@@ -291,7 +295,8 @@ impl Jit {
         self.consider(cpu, mem, key);
         // the interpreter comes back where the mode changes
         let (before, user) = (cpu.retired, in_user_mode(cpu));
-        let stopped = self.interpreter.stretch(cpu, mem, monitor);
+        let whole = !std::mem::take(&mut self.interrupted);
+        let stopped = self.interpreter.stretch(cpu, mem, monitor, whole);
         self.meter.interpreted += cpu.retired - before;
         self.meter.user += if user { cpu.retired - before } else { 0 };
         stopped
@@ -311,9 +316,12 @@ impl Jit {
         if runs < hot {
             return self.interpreter.ask_again(physical, cpu.key(), hot);
         }
+        // the blocks of a loop get hot in the same turn: the first one's region has them all
+        if self.regions.will_cover(physical, key) {
+            return self.interpreter.ask_later(physical, cpu.key(), hot);
+        }
         // the region may be dropped one day
         self.interpreter.ask_again(physical, cpu.key(), runs.saturating_add(64));
-        // the blocks of a loop get hot in the same turn: the first one's region has them all
         if !self.regions.covers(physical, key) || runs >= hot.saturating_mul(2) {
             self.compile(cpu, mem, key);
         }

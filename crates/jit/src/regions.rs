@@ -41,6 +41,27 @@ pub(crate) struct Door {
     region: u32,
 }
 
+/// Starts of blocks, with how many regions have each.
+#[derive(Default)]
+struct Starts(FxHashMap<(u32, Key), u32>);
+
+impl Starts {
+    fn add(&mut self, blocks: &[(u32, Key)]) {
+        blocks.iter().for_each(|b| *self.0.entry(*b).or_default() += 1);
+    }
+
+    fn remove(&mut self, blocks: &[(u32, Key)]) {
+        for b in blocks {
+            if let Entry::Occupied(mut o) = self.0.entry(*b) {
+                *o.get_mut() -= 1;
+                if *o.get() == 0 {
+                    o.remove();
+                }
+            }
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct Regions {
     all: Vec<Option<Region>>,
@@ -48,7 +69,9 @@ pub(crate) struct Regions {
     doors: FxHashMap<(u32, Key), Door>,
     frames: FxHashMap<u32, Vec<u32>>,
     /// Starts of blocks, and how many regions have them.
-    covered: FxHashMap<(u32, Key), u32>,
+    covered: Starts,
+    /// The same of regions that are being compiled.
+    coming: Starts,
     /// Entries of regions that are being compiled.
     planned: FxHashSet<(u32, Key)>,
     serial: u64,
@@ -66,7 +89,8 @@ impl Regions {
             free: Vec::new(),
             doors: FxHashMap::default(),
             frames: FxHashMap::default(),
-            covered: FxHashMap::default(),
+            covered: Starts::default(),
+            coming: Starts::default(),
             planned: FxHashSet::default(),
             serial: 0,
             jumps: Jumps::new(),
@@ -87,7 +111,12 @@ impl Regions {
 
     /// Whether a region, in being or being compiled, has a block that starts at an address of the arena.
     pub(crate) fn covers(&self, physical: u32, key: Key) -> bool {
-        self.covered.contains_key(&(physical, key))
+        self.covered.0.contains_key(&(physical, key))
+    }
+
+    /// Whether a region that is being compiled has.
+    pub(crate) fn will_cover(&self, physical: u32, key: Key) -> bool {
+        self.coming.0.contains_key(&(physical, key))
     }
 
     /// The door at a linear address, from the jump cache or by its address in the arena, which is
@@ -136,7 +165,8 @@ impl Regions {
         let planned: Vec<(u32, Key)> = entries.filter(|e| self.planned.insert(*e)).collect();
         let starts = plan.blocks.iter().filter_map(|b| address(plan, head, b.off)).map(|at| (at, plan.key));
         let blocks: Vec<(u32, Key)> = starts.collect();
-        blocks.iter().for_each(|b| *self.covered.entry(*b).or_default() += 1);
+        self.covered.add(&blocks);
+        self.coming.add(&blocks);
         let frames: Vec<(u32, u64)> = plan.pages.iter().map(|p| (p.frame, p.grains)).collect();
         frames.iter().for_each(|(f, _)| self.frames.entry(*f).or_default().push(plan.id));
         self.serial += 1;
@@ -176,6 +206,7 @@ impl Regions {
         }
         let opened = entries.iter().map(|e| e.0).collect();
         let Some(Some(region)) = self.all.get_mut(id as usize) else { return opened };
+        self.coming.remove(&region.blocks);
         (region.entries, region.code, region.sensitive) = (entries, code, plan.sensitive);
         region.links = plan.links;
         region.planned.drain(..).for_each(|e| {
@@ -235,13 +266,9 @@ impl Regions {
         for e in region.planned {
             self.planned.remove(&e);
         }
-        for b in region.blocks {
-            if let Entry::Occupied(mut o) = self.covered.entry(b) {
-                *o.get_mut() -= 1;
-                if *o.get() == 0 {
-                    o.remove();
-                }
-            }
+        self.covered.remove(&region.blocks);
+        if region.code == 0 {
+            self.coming.remove(&region.blocks);
         }
         region.sets.iter().for_each(|&set| self.jumps.forget(set, region.code));
         for (frame, _) in region.frames {
@@ -262,7 +289,8 @@ impl Regions {
         self.doors.clear();
         self.frames.clear();
         self.planned.clear();
-        self.covered.clear();
+        self.covered.0.clear();
+        self.coming.0.clear();
         self.jumps.clear();
         self.wanted.clear();
     }

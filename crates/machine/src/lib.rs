@@ -93,8 +93,8 @@ pub enum Exit {
     Idle(Duration),
 }
 
-/// Instructions between looks at the host's clock.
-const SLICE: u64 = 100_000;
+/// Instructions between looks at the host's clock, at least and at most.
+const SLICES: (u64, u64) = (25_000, 400_000);
 /// Events that an idle guest may sleep through before the caller gets a look.
 const EVENTS_SLEPT_THROUGH: u32 = 10_000;
 
@@ -191,7 +191,12 @@ impl Machine {
         match (clock.is_deterministic(), deadline) {
             (true, Some(d)) => clock.instructions_until(d, self.cpu.retired).max(self.cpu.retired + 1),
             (true, None) => self.cpu.retired + 1_000_000,
-            (false, _) => self.cpu.retired + SLICE,
+            (false, d) => {
+                // an instruction takes a nanosecond or more: a deadline is approached in steps
+                let now = clock.now(self.cpu.retired);
+                let left = d.map_or(u64::MAX, |d| d.saturating_sub(now));
+                self.cpu.retired + (left / 4).clamp(SLICES.0, SLICES.1)
+            }
         }
     }
 
