@@ -322,9 +322,7 @@ impl Jit {
         }
         // the region may be dropped one day
         self.interpreter.ask_again(physical, cpu.key(), runs.saturating_add(64));
-        if !self.regions.covers(physical, key) || runs >= hot.saturating_mul(2) {
-            self.compile(cpu, mem, key);
-        }
+        self.compile(cpu, mem, key);
     }
 
     fn enter(
@@ -441,10 +439,13 @@ impl Jit {
         self.meter.compiled_regions += 1;
         self.meter.compiled_instructions += plan.instructions as u64;
         let offsets = region::entry_offsets(&plan);
-        let size = plan.key.size();
-        for physical in self.regions.install(plan, head, &offsets, code) {
-            self.interpreter.ask_again(physical, size, 0);
+        let (id, size) = (plan.id, plan.key.size());
+        let doors = self.regions.install(plan, head, &offsets, code);
+        // what cannot be entered, but is run as often again in spite of it, gets a region of its own
+        for &(physical, _) in self.regions.blocks(id) {
+            self.interpreter.ask_later(physical, size, self.hints.hot(physical >> PAGE_SHIFT, self.hot));
         }
+        doors.into_iter().for_each(|physical| self.interpreter.ask_again(physical, size, 0));
     }
 
     /// Has the interpreter redo an instruction. Where that happens again and again, and not because

@@ -41,37 +41,14 @@ pub(crate) struct Door {
     region: u32,
 }
 
-/// Starts of blocks, with how many regions have each.
-#[derive(Default)]
-struct Starts(FxHashMap<(u32, Key), u32>);
-
-impl Starts {
-    fn add(&mut self, blocks: &[(u32, Key)]) {
-        blocks.iter().for_each(|b| *self.0.entry(*b).or_default() += 1);
-    }
-
-    fn remove(&mut self, blocks: &[(u32, Key)]) {
-        for b in blocks {
-            if let Entry::Occupied(mut o) = self.0.entry(*b) {
-                *o.get_mut() -= 1;
-                if *o.get() == 0 {
-                    o.remove();
-                }
-            }
-        }
-    }
-}
-
 /// See the module.
 pub(crate) struct Regions {
     all: Vec<Option<Region>>,
     free: Vec<u32>,
     doors: FxHashMap<(u32, Key), Door>,
     frames: FxHashMap<u32, Vec<u32>>,
-    /// Starts of blocks, and how many regions have them.
-    covered: Starts,
-    /// The same of regions that are being compiled.
-    coming: Starts,
+    /// Starts of blocks of regions that are being compiled, and how many have each.
+    coming: FxHashMap<(u32, Key), u32>,
     /// Entries of regions that are being compiled.
     planned: FxHashSet<(u32, Key)>,
     serial: u64,
@@ -89,8 +66,7 @@ impl Regions {
             free: Vec::new(),
             doors: FxHashMap::default(),
             frames: FxHashMap::default(),
-            covered: Starts::default(),
-            coming: Starts::default(),
+            coming: FxHashMap::default(),
             planned: FxHashSet::default(),
             serial: 0,
             jumps: Jumps::new(),
@@ -109,14 +85,14 @@ impl Regions {
         self.has_door(physical, key) || self.planned.contains(&(physical, key))
     }
 
-    /// Whether a region, in being or being compiled, has a block that starts at an address of the arena.
-    pub(crate) fn covers(&self, physical: u32, key: Key) -> bool {
-        self.covered.0.contains_key(&(physical, key))
+    /// Whether a region that is being compiled has a block that starts at an address of the arena.
+    pub(crate) fn will_cover(&self, physical: u32, key: Key) -> bool {
+        self.coming.contains_key(&(physical, key))
     }
 
-    /// Whether a region that is being compiled has.
-    pub(crate) fn will_cover(&self, physical: u32, key: Key) -> bool {
-        self.coming.0.contains_key(&(physical, key))
+    /// Where the blocks of a region start.
+    pub(crate) fn blocks(&self, id: u32) -> &[(u32, Key)] {
+        self.all.get(id as usize).and_then(Option::as_ref).map_or(&[], |r| &r.blocks)
     }
 
     /// The door at a linear address, from the jump cache or by its address in the arena, which is
@@ -165,8 +141,7 @@ impl Regions {
         let planned: Vec<(u32, Key)> = entries.filter(|e| self.planned.insert(*e)).collect();
         let starts = plan.blocks.iter().filter_map(|b| address(plan, head, b.off)).map(|at| (at, plan.key));
         let blocks: Vec<(u32, Key)> = starts.collect();
-        self.covered.add(&blocks);
-        self.coming.add(&blocks);
+        blocks.iter().for_each(|b| *self.coming.entry(*b).or_default() += 1);
         let frames: Vec<(u32, u64)> = plan.pages.iter().map(|p| (p.frame, p.grains)).collect();
         frames.iter().for_each(|(f, _)| self.frames.entry(*f).or_default().push(plan.id));
         self.serial += 1;
@@ -206,7 +181,7 @@ impl Regions {
         }
         let opened = entries.iter().map(|e| e.0).collect();
         let Some(Some(region)) = self.all.get_mut(id as usize) else { return opened };
-        self.coming.remove(&region.blocks);
+        come(&mut self.coming, &region.blocks);
         (region.entries, region.code, region.sensitive) = (entries, code, plan.sensitive);
         region.links = plan.links;
         region.planned.drain(..).for_each(|e| {
@@ -266,9 +241,8 @@ impl Regions {
         for e in region.planned {
             self.planned.remove(&e);
         }
-        self.covered.remove(&region.blocks);
         if region.code == 0 {
-            self.coming.remove(&region.blocks);
+            come(&mut self.coming, &region.blocks);
         }
         region.sets.iter().for_each(|&set| self.jumps.forget(set, region.code));
         for (frame, _) in region.frames {
@@ -289,8 +263,7 @@ impl Regions {
         self.doors.clear();
         self.frames.clear();
         self.planned.clear();
-        self.covered.0.clear();
-        self.coming.0.clear();
+        self.coming.clear();
         self.jumps.clear();
         self.wanted.clear();
     }
@@ -298,6 +271,18 @@ impl Regions {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.all.len() - self.free.len()
+    }
+}
+
+/// Blocks are no longer on their way.
+fn come(coming: &mut FxHashMap<(u32, Key), u32>, blocks: &[(u32, Key)]) {
+    for b in blocks {
+        if let Entry::Occupied(mut o) = coming.entry(*b) {
+            *o.get_mut() -= 1;
+            if *o.get() == 0 {
+                o.remove();
+            }
+        }
     }
 }
 
