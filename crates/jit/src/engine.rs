@@ -180,6 +180,9 @@ impl Profile for Ran<'_> {
     fn outside(&self, physical: u32) -> bool {
         self.hints.outside(physical)
     }
+    fn apart(&self, physical: u32) -> bool {
+        self.hints.apart(physical)
+    }
 }
 
 impl Engine for Jit {
@@ -382,8 +385,7 @@ impl Jit {
             key,
             size: cpu.key(),
         };
-        if let Some(mut plan) = plan(cpu, mem, key, &profile) {
-            plan.grouped = !self.hints.ungrouped(mem.physical_of(entry, linear), key);
+        if let Some(plan) = plan(cpu, mem, key, &profile) {
             self.order(mem, plan, linear);
         }
     }
@@ -450,7 +452,7 @@ impl Jit {
 
     /// Has the interpreter redo an instruction. Where that happens again and again, and not because
     /// pages are met for the first time, its region is compiled otherwise: first with each access
-    /// looked up for itself, then with the instruction done outside.
+    /// of its block looked up for itself, then with the instruction done outside.
     fn redo(
         &mut self,
         cpu: &mut State,
@@ -468,12 +470,11 @@ impl Jit {
         if !region.redone.note(retired) {
             return done;
         }
-        match (region.grouped, mem.lookup_execute(linear)) {
-            (true, _) => self.hints.ungroup(region.head.0, region.head.1),
-            (false, 0) => return done,
-            (false, entry) => self.hints.do_outside(mem.physical_of(entry, linear)),
+        let entry = mem.lookup_execute(linear);
+        if entry != 0 {
+            self.hints.learn(mem.physical_of(entry, linear));
+            self.regions.kill_with_parts(id);
         }
-        self.regions.kill(id);
         done
     }
 

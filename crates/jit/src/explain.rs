@@ -32,6 +32,9 @@ impl Profile for Everything {
     fn outside(&self, _: u32) -> bool {
         false
     }
+    fn apart(&self, _: u32) -> bool {
+        false
+    }
 }
 
 /// Stand-ins for the engine's own code, easy to find again.

@@ -41,7 +41,6 @@ pub(crate) fn finish(
         written,
         instructions,
         blocks,
-        grouped: true,
         id: 0,
     }
 }

@@ -1,6 +1,5 @@
 //! What was learnt from code that kept leaving its region: how to compile it the next time.
 
-use crate::key::Key;
 use std::collections::{HashMap, HashSet};
 
 /// Hints kept at most; one more forgets all.
@@ -39,23 +38,28 @@ impl Redone {
 /// See the module. Addresses are the arena's.
 #[derive(Default)]
 pub(crate) struct Hints {
-    ungrouped: HashSet<(u32, Key)>,
+    apart: HashSet<u32>,
     outside: HashSet<u32>,
     /// Frames, and how often regions made from them were dropped because they were written.
     changed: HashMap<u32, u32>,
 }
 
 impl Hints {
-    /// Accesses of the region with this head are looked up one by one.
-    pub(crate) fn ungroup(&mut self, head: u32, key: Key) {
-        if self.ungrouped.len() >= MOST {
-            self.ungrouped.clear();
-        }
-        self.ungrouped.insert((head, key));
+    /// The instruction at an address keeps leaving its region.
+    pub(crate) fn learn(&mut self, at: u32) {
+        if self.apart(at) { self.do_outside(at) } else { self.take_apart(at) }
     }
 
-    pub(crate) fn ungrouped(&self, head: u32, key: Key) -> bool {
-        self.ungrouped.contains(&(head, key))
+    /// In the block of the instruction at an address nothing is taken together: accesses are looked up one by one.
+    fn take_apart(&mut self, at: u32) {
+        if self.apart.len() >= MOST {
+            self.apart.clear();
+        }
+        self.apart.insert(at);
+    }
+
+    pub(crate) fn apart(&self, at: u32) -> bool {
+        self.apart.contains(&at)
     }
 
     /// Regions of a frame were dropped because they were written.
@@ -74,7 +78,7 @@ impl Hints {
     }
 
     /// The instruction at an address is done outside: it meets devices or code too often.
-    pub(crate) fn do_outside(&mut self, at: u32) {
+    fn do_outside(&mut self, at: u32) {
         if self.outside.len() >= MOST {
             self.outside.clear();
         }

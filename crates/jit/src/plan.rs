@@ -84,6 +84,8 @@ pub(crate) struct Block {
     pub(crate) dirty: Mask,
     /// XMM registers with elements that are clean however it is reached: those that a loop computes with.
     pub(crate) clean: Vec<(u32, Elements)>,
+    /// Accesses that lie near each other are looked up as one, and loops' numbers on the ways in.
+    pub(crate) grouped: bool,
 }
 
 /// A page of code.
@@ -116,8 +118,6 @@ pub(crate) struct Plan {
     /// Registers written.
     pub(crate) written: Mask,
     pub(crate) instructions: usize,
-    /// Accesses that lie near each other are looked up as one.
-    pub(crate) grouped: bool,
     /// The region's name, told at exits.
     pub(crate) id: u32,
 }
@@ -137,6 +137,8 @@ pub(crate) trait Profile {
     fn compiled(&self, physical: u32) -> bool;
     /// The instruction at an address of the arena is to be done outside.
     fn outside(&self, physical: u32) -> bool;
+    /// In the block of the instruction at an address of the arena nothing is to be taken together.
+    fn apart(&self, physical: u32) -> bool;
 }
 
 struct Planner<'a, P> {
@@ -287,6 +289,7 @@ impl<P: Profile> Planner<'_, P> {
         let mut steps = Vec::new();
         let mut pages = Vec::new();
         let mut at = off;
+        let mut grouped = true;
         let (end, next) = loop {
             let Some((insn, page, second)) = self.decode(at) else { break (End::Leave(at), vec![]) };
             let apart = second.is_some() || pages.first().is_some_and(|&p| p != page);
@@ -299,6 +302,7 @@ impl<P: Profile> Planner<'_, P> {
             let after = at.wrapping_add(u32::from(insn.len));
             let linear = self.head.wrapping_add(at);
             let physical = self.physical(page, linear);
+            grouped &= !self.profile.apart(physical);
             let outside = self.profile.outside(physical);
             let attempt = if outside { None } else { crate::attempt::effects(&insn) };
             if let Some(effects) = attempt {
@@ -341,6 +345,7 @@ impl<P: Profile> Planner<'_, P> {
             flags: FlagNeed::Exits,
             dirty: 0,
             clean: vec![],
+            grouped,
         };
         (block, next)
     }

@@ -225,7 +225,7 @@ impl Region {
         }
         l.transfer = None;
         let (groups, mut members) =
-            if plan.grouped { group(plan.key, &block.steps[..own]) } else { (vec![], vec![]) };
+            if block.grouped { group(plan.key, &block.steps[..own]) } else { (vec![], vec![]) };
         l.groups = groups;
         for (i, step) in block.steps[..own].iter().enumerate() {
             (l.insn, l.off, l.undone, l.leave) = (step.insn, step.off, (own - i) as u64, None);
@@ -514,7 +514,8 @@ fn check_budget(l: &mut Lower<'_, '_>, need: u64) {
 
 /// What is known of XMM registers where several ways lead to a block.
 fn clean_at(plan: &Plan, n: usize) -> &[(u32, Elements)] {
-    if plan.grouped { &plan.blocks[n].clean } else { &[] }
+    let block = &plan.blocks[n];
+    if block.grouped { &block.clean } else { &[] }
 }
 
 /// Leaves for the interpreter where a register is not clean that has to be at the start of a block.

@@ -25,7 +25,6 @@ pub(crate) struct Region {
     sets: Vec<u32>,
     /// Address in the arena of the head, and the region's key.
     pub(crate) head: (u32, Key),
-    pub(crate) grouped: bool,
     pub(crate) redone: Redone,
     /// Compiled code knows their addresses.
     #[allow(dead_code, reason = "kept for the machine code that points into it")]
@@ -154,7 +153,6 @@ impl Regions {
             code: 0,
             sets: Vec::new(),
             head: (address(plan, head, 0).unwrap_or(0), plan.key),
-            grouped: plan.grouped,
             redone: Redone::default(),
             sensitive: Box::default(),
             links: Box::default(),
@@ -254,6 +252,18 @@ impl Regions {
             }
         }
         self.free.push(id);
+    }
+
+    /// Drops a region, and those that start with one of its blocks: they would be left out of it the next time.
+    pub(crate) fn kill_with_parts(&mut self, id: u32) {
+        let blocks = self.blocks(id).to_vec();
+        self.kill(id);
+        for b in blocks {
+            let part = self.doors.get(&b).map(|d| d.region);
+            if let Some(part) = part.filter(|&p| self.get_mut(p).is_some_and(|r| r.head == b)) {
+                self.kill(part);
+            }
+        }
     }
 
     /// Drops all regions.
