@@ -381,7 +381,7 @@ impl Jit {
             interpreter: &self.interpreter,
             regions: &self.regions,
             hints: &self.hints,
-            warm: self.hot / 32,
+            warm: self.hot / 4,
             key,
             size: cpu.key(),
         };
