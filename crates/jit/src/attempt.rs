@@ -109,12 +109,7 @@ impl Lower<'_, '_> {
     }
 
     /// The two ways out: to this instruction, or to the next.
-    fn go_on_if_done(
-        &mut self,
-        answer: Value,
-        not_done: Block,
-        after: u32,
-    ) {
+    fn go_on_if_done(&mut self, answer: Value, not_done: Block, after: u32) {
         let (off, undone) = (self.off, self.undone);
         (self.off, self.undone) = (after, undone - 1);
         let look = self.exit_block(Exit::Lookup);

@@ -103,4 +103,13 @@ mod tests {
         hints.change(7, 1_000_000);
         assert_eq!(hints.hot(7, 3000), 96_000);
     }
+
+    #[test]
+    fn what_leaves_is_taken_apart_first_and_done_outside_then() {
+        let mut hints = Hints::default();
+        hints.learn(0x1234);
+        assert_eq!((hints.apart(0x1234), hints.outside(0x1234)), (true, false));
+        hints.learn(0x1234);
+        assert_eq!((hints.outside(0x1234), hints.apart(0x1235)), (true, false));
+    }
 }

@@ -140,3 +140,30 @@ pub(crate) fn time_stamp(now: Nanos) -> u64 {
     const { assert!(TSC_HZ == 1_600_000_000) };
     now / 5 * 8 + now % 5 * 8 / 5
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glance_is_good_for_few_instructions_and_never_goes_back() {
+        let mut clock = Clock::new(false);
+        let first = clock.glance(1000);
+        assert_eq!(clock.glance(1000 + GLANCED - 1), first + (GLANCED - 1) / 4);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert_eq!(clock.glance(1000 + GLANCED - 1), first + (GLANCED - 1) / 4);
+        let second = clock.glance(1000 + GLANCED);
+        assert!(second >= first + 2_000_000, "{first} {second}");
+        clock.set_running(false);
+        assert!(clock.glance(1000 + GLANCED) >= second);
+    }
+
+    #[test]
+    fn deterministic_glances_are_exact() {
+        let mut clock = Clock::new(true);
+        assert_eq!(
+            [1, 2, 63, 1000].map(|n| clock.glance(n)),
+            [1, 2, 63, 1000].map(|n| n * NANOS_PER_INSTRUCTION)
+        );
+    }
+}

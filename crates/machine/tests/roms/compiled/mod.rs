@@ -10,6 +10,7 @@ mod modes;
 mod remapped;
 mod rewritten;
 mod segments;
+mod sensitive;
 mod stepped;
 mod timed;
 mod units;

@@ -225,3 +225,63 @@ fn sse_rounds_and_faults() {
     assert_eq!((flags & 0x20, at, errors, dividend), (0x20, o.at("divide"), 1, 9f32.to_bits()));
     assert_ne!(sum, 0);
 }
+
+/// A loop computes with numbers that come into it from outside and from its own turns; in some turns they are denormal,
+/// infinite or none at all, and in some the register holds what no turn computes with.
+#[test]
+fn numbers_that_a_loop_computes_with() {
+    const AT: u32 = RESULT + 0x40;
+    const ODD: [u64; 4] = [0x0008_0000_0000_0000, 0x7ff0_0000_0000_0000, 0, 0x4009_21fb_5444_2d18];
+    let third = (1.0f64 / 3.0).to_bits();
+    let mut o = Rig::protected(move |a| {
+        asm! { a =>
+            mov eax, cr4;
+            or eax, 0x600;
+            mov cr4, eax;
+            mov ecx, 4 * TIMES;
+            xor esi, esi;
+            movsd_2 xmm0, qword_ptr(AT + 0x20);
+            movsd_2 xmm3, qword_ptr(AT + 0x20);
+            divsd xmm0, xmm3; // 1
+            divsd xmm3, xmm0;
+            addsd xmm3, xmm0; // inexact from here on
+            label "again";
+            mulsd xmm0, xmm3;
+            comisd xmm0, qword_ptr(AT + 0x20);
+            jbe a.to("small");
+            inc esi;
+            label "small";
+            movapd xmm1, xmm0;
+            addsd xmm1, xmm3;
+            movd eax, xmm1;
+            add dword_ptr(RESULT), eax;
+            mov eax, ecx;
+            and eax, 7;
+            cmp eax, 4;
+            jae a.to("same");
+            movsd_2 xmm0, qword_ptr(AT + eax * 8);
+            label "same";
+            dec ecx;
+            jnz a.to("again");
+            mov dword_ptr(RESULT + 4), esi;
+            stmxcsr dword_ptr(RESULT + 8);
+        }
+        Ok(())
+    })
+    .dwords(AT, &ODD.map(|n| [n as u32, (n >> 32) as u32]).concat())
+    .dwords(AT + 0x20, &[third as u32, (third >> 32) as u32])
+    .hot()
+    .run();
+    let (mut x, factor) = (1.0f64, 1.0f64 / 3.0 + 1.0);
+    let (mut sum, mut large) = (0u32, 0);
+    for turn in (1..=4 * TIMES).rev() {
+        x *= factor;
+        large += u32::from(x > 1.0 / 3.0);
+        sum = sum.wrapping_add((x + factor).to_bits() as u32);
+        if let Some(&odd) = ODD.get((turn & 7) as usize) {
+            x = f64::from_bits(odd);
+        }
+    }
+    // inexact, denormal, and tiny as well as inexact (SDM vol. 1, 4.9.1.5)
+    assert_eq!(o.results(), [sum, large, 0x1fb2]);
+}
