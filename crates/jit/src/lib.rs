@@ -19,6 +19,7 @@ mod division;
 mod effects;
 mod emit;
 mod engine;
+mod exits;
 mod explain;
 mod flags;
 mod flow;
