@@ -30,6 +30,8 @@ pub(crate) struct Space {
     pub(crate) used: u64,
     map: MmapMut,
     present: Vec<u64>,
+    /// A bit for each word of `present` that is not 0.
+    inhabited: Vec<u64>,
     chunks: Vec<u64>,
     touched: usize,
 }
@@ -52,6 +54,7 @@ impl Space {
             used: 0,
             map,
             present: vec![0; PAGES / 64],
+            inhabited: vec![0; PAGES / 4096],
             chunks: vec![0; CHUNKS / 64],
             touched: 0,
         })
@@ -104,6 +107,11 @@ impl Space {
         let bit = 1 << (page % 64);
         let word = &mut self.present[page as usize / 64];
         *word = if present { *word | bit } else { *word & !bit };
+        let (group, bit) = (page as usize / 4096, 1 << (page / 64 % 64));
+        self.inhabited[group] = match *word {
+            0 => self.inhabited[group] & !bit,
+            _ => self.inhabited[group] | bit,
+        };
     }
 
     /// The pages from `first`, `count` of them, that have entries.
@@ -114,7 +122,7 @@ impl Space {
         while page < end {
             let word = self.present[page as usize / 64] >> (page % 64);
             if word == 0 {
-                page = (page / 64 + 1) * 64;
+                page = self.next_inhabited(page / 64 + 1) * 64;
                 continue;
             }
             page += u64::from(word.trailing_zeros());
@@ -126,6 +134,19 @@ impl Space {
         pages
     }
 
+    /// The number of the first word of `present`, from one on, that is not 0; or how many words there are.
+    fn next_inhabited(&self, word: u64) -> u64 {
+        let (mut group, mut skip) = (word / 64, word % 64);
+        while let Some(bits) = self.inhabited.get(group as usize) {
+            let bits = bits >> skip << skip;
+            if bits != 0 {
+                return group * 64 + u64::from(bits.trailing_zeros());
+            }
+            (group, skip) = (group + 1, 0);
+        }
+        self.present.len() as u64
+    }
+
     /// Host pages in use by the arrays.
     pub(crate) fn touched(&self) -> usize {
         self.touched
@@ -134,6 +155,7 @@ impl Space {
     /// Gives all array memory back to the host; the caller has emptied the reverse map.
     pub(crate) fn wipe(&mut self) {
         self.present.fill(0);
+        self.inhabited.fill(0);
         #[cfg(target_os = "linux")]
         // SAFETY: the mapping is private and anonymous, so MADV_DONTNEED makes it read as zeroes,
         // which are valid entries (absent); no reference into it is held.
@@ -145,5 +167,42 @@ impl Space {
         }
         self.chunks.fill(0);
         self.touched = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Pages near each other, far apart, and at both ends.
+    fn page(n: u32) -> u32 {
+        match n % 4 {
+            0 => n / 4 % 130,
+            1 => PAGES as u32 - 1 - n / 4 % 130,
+            2 => n.wrapping_mul(2_654_435_761) % PAGES as u32,
+            _ => (n / 4 % 7) * 4096 + n % 3 * 63,
+        }
+    }
+
+    #[test]
+    fn present_pages_are_those_that_were_set() {
+        let mut space = Space::new(0, Role(0)).unwrap();
+        let mut set = BTreeSet::new();
+        for n in 0..6000u32 {
+            let (p, on) = (page(n), n % 5 < 3);
+            space.set_present(p, on);
+            if on { set.insert(p) } else { set.remove(&p) };
+            let (first, count) = (page(n * 7), n * n % 9000);
+            if n % 50 == 0 {
+                let end = u64::from(first) + u64::from(count);
+                let expected: Vec<u32> = set.range(first..).copied().filter(|&p| u64::from(p) < end).collect();
+                let count = count.min(PAGES as u32 - first);
+                assert_eq!(space.present_pages(first, count), expected, "{n}");
+            }
+        }
+        assert_eq!(space.present_pages(0, PAGES as u32), set.iter().copied().collect::<Vec<_>>());
+        space.wipe();
+        assert_eq!(space.present_pages(0, PAGES as u32), []);
     }
 }
