@@ -11,7 +11,7 @@ use mem::{Memory, PAGE, PAGE_SHIFT};
 use std::collections::{HashMap, VecDeque};
 
 /// Instructions a region at most.
-const MOST: usize = 256;
+const MOST: usize = 96;
 /// Instructions a block at most.
 const LONGEST: usize = 64;
 /// Return sites that one RET is compared with at most.
