@@ -192,11 +192,16 @@ mod tests {
         for n in 0..6000u32 {
             let (p, on) = (page(n), n % 5 < 3);
             space.set_present(p, on);
-            if on { set.insert(p) } else { set.remove(&p) };
+            if on {
+                set.insert(p)
+            } else {
+                set.remove(&p)
+            };
             let (first, count) = (page(n * 7), n * n % 9000);
             if n % 50 == 0 {
                 let end = u64::from(first) + u64::from(count);
-                let expected: Vec<u32> = set.range(first..).copied().filter(|&p| u64::from(p) < end).collect();
+                let expected: Vec<u32> =
+                    set.range(first..).copied().filter(|&p| u64::from(p) < end).collect();
                 let count = count.min(PAGES as u32 - first);
                 assert_eq!(space.present_pages(first, count), expected, "{n}");
             }
