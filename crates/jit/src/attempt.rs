@@ -27,9 +27,10 @@ pub(crate) fn effects(insn: &Insn) -> Option<Effects> {
     let (reads, writes): (Mask, Mask) = match routine(insn.code)? {
         Routine::Cli | Routine::Sti => (0, 0),
         Routine::Pushf | Routine::Popf | Routine::PushSreg => (sp, sp),
-        // SS casts a shadow, and the width of the stack is part of the key
-        Routine::PopSreg if insn.reg[0] != seg::SS => (sp, sp),
-        Routine::MovToSreg if !matches!(insn.reg[0], seg::CS | seg::SS) => (operand(insn, 1), 0),
+        // CS is a jump (on the 8086); SS casts a shadow, and the width of the stack is part of the key
+        Routine::PopSreg | Routine::MovToSreg if matches!(insn.reg[0], seg::CS | seg::SS) => return None,
+        Routine::PopSreg => (sp, sp),
+        Routine::MovToSreg => (operand(insn, 1), 0),
         Routine::MovFromSreg if insn.kind[0] == Kind::Mem => (operand(insn, 0), 0),
         Routine::MovFromSreg => (operand(insn, 0), operand(insn, 0)),
         Routine::Rdtsc => (0, 1 << reg::AX | 1 << reg::DX),
@@ -163,4 +164,24 @@ pub(crate) unsafe extern "C" fn attempt_flags(
 fn flat(cpu: &State, insn: &Insn) -> (bool, bool) {
     let s = cpu.segment(insn.reg[0].min(seg::DS));
     (s.flat_read, s.flat_write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cpu::{CodeSize, CpuModel};
+
+    #[test]
+    fn loads_of_cs_and_ss_end_their_block() {
+        let attempted = |bytes: &[u8]| {
+            let mut all = [0x90; isa::MAX_LENGTH];
+            all[..bytes.len()].copy_from_slice(bytes);
+            let insn = isa::decode(&all, CodeSize::Bits16, CpuModel::I8086).unwrap();
+            effects(&insn).is_some()
+        };
+        // POP ES, CS, SS, DS
+        assert_eq!([0x07, 0x0f, 0x17, 0x1f].map(|b| attempted(&[b])), [true, false, false, true]);
+        // MOV ES, CS, SS, DS from AX
+        assert_eq!([0xc0, 0xc8, 0xd0, 0xd8].map(|b| attempted(&[0x8e, b])), [true, false, false, true]);
+    }
 }

@@ -1,7 +1,7 @@
 //! Order, loops, budget checks and liveness of a planned region.
 
 use crate::clean::Elements;
-use crate::effects::{ALL_FLAGS, Mask};
+use crate::effects::{ALL_FLAGS, MMX, Mask, XMM};
 use crate::key::Key;
 use crate::plan::{Block, End, FlagNeed, Page, Plan, Target, blocks_of};
 use cpu::{CpuModel, Insn};
@@ -239,8 +239,8 @@ fn clean(blocks: &mut [Block]) {
     }
 }
 
-/// General registers are not looked at.
-const XMMS: Mask = 0xff00;
+/// The XMM registers.
+const XMMS: Mask = (1 << MMX) - (1 << XMM);
 
 fn add(to: &mut Vec<(u32, Elements)>, more: impl Iterator<Item = (u32, Elements)>) {
     for m in more {

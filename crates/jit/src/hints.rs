@@ -47,17 +47,14 @@ pub(crate) struct Hints {
 impl Hints {
     /// The instruction at an address keeps leaving its region.
     pub(crate) fn learn(&mut self, at: u32) {
-        if self.apart(at) { self.do_outside(at) } else { self.take_apart(at) }
+        let learnt = if self.apart(at) { &mut self.outside } else { &mut self.apart };
+        if learnt.len() >= MOST {
+            learnt.clear();
+        }
+        learnt.insert(at);
     }
 
     /// In the block of the instruction at an address nothing is taken together: accesses are looked up one by one.
-    fn take_apart(&mut self, at: u32) {
-        if self.apart.len() >= MOST {
-            self.apart.clear();
-        }
-        self.apart.insert(at);
-    }
-
     pub(crate) fn apart(&self, at: u32) -> bool {
         self.apart.contains(&at)
     }
@@ -78,13 +75,6 @@ impl Hints {
     }
 
     /// The instruction at an address is done outside: it meets devices or code too often.
-    fn do_outside(&mut self, at: u32) {
-        if self.outside.len() >= MOST {
-            self.outside.clear();
-        }
-        self.outside.insert(at);
-    }
-
     pub(crate) fn outside(&self, at: u32) -> bool {
         self.outside.contains(&at)
     }

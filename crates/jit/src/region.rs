@@ -356,11 +356,9 @@ impl Region {
         if block.pages.len() > 1 || block.pages.first() != known {
             check_pages(l, n, Exit::Lookup);
         }
-        if block.edges > 1 || block.entry {
-            demand_clean_at(l, n);
-        }
         l.store_note(l.note);
         if block.edges > 1 || block.entry {
+            demand_clean_at(l, n);
             match block.flags {
                 FlagNeed::Dead => {}
                 FlagNeed::Exits => l.store_flags(l.flags.clone()),
