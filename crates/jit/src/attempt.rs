@@ -176,8 +176,8 @@ mod tests {
         let attempted = |bytes: &[u8]| {
             let mut all = [0x90; isa::MAX_LENGTH];
             all[..bytes.len()].copy_from_slice(bytes);
-            let insn = isa::decode(&all, CodeSize::Bits16, CpuModel::I8086).unwrap();
-            effects(&insn).is_some()
+            let insn = isa::decode(&all, CodeSize::Bits16, CpuModel::I8086);
+            insn.is_ok_and(|i| effects(&i).is_some())
         };
         // POP ES, CS, SS, DS
         assert_eq!([0x07, 0x0f, 0x17, 0x1f].map(|b| attempted(&[b])), [true, false, false, true]);
