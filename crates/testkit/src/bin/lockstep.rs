@@ -14,7 +14,9 @@ usage: cargo xtask lockstep [OPTIONS]
   --kernel FILE      a kernel instead, with --initrd FILE and --append TEXT
   --seed N           of the random guest: 0 if not given; its mode and CPU are by the seed as well
   --memory MIB       memory
-  --instructions N   how far to run: 1000000000 if not given
+  --sent TEXT        compare from where the guest has sent this by its first serial port; up to there the engine
+                     runs alone
+  --instructions N   how far to compare: 1000000000 if not given
   --every N          instructions from one comparison to the next: 10000 if not given
   --keep N           instructions after which a state to go back to is kept, at the earliest: 20000000 if not given
   --engine NAME      what runs beside the interpreter: jit (the default) or interpreter
@@ -28,6 +30,7 @@ struct Request {
     append: Option<String>,
     seed: Option<u64>,
     memory: Option<u64>,
+    sent: Option<String>,
     instructions: u64,
     engine: String,
     options: Options,
@@ -42,6 +45,7 @@ impl Default for Request {
             append: None,
             seed: None,
             memory: None,
+            sent: None,
             instructions: 1_000_000_000,
             engine: "jit".to_owned(),
             options: Options::default(),
@@ -78,6 +82,7 @@ impl Request {
             "--kernel" => self.kernel = Some(value(())?.into()),
             "--initrd" => self.initrd = Some(value(())?.into()),
             "--append" => self.append = Some(value(())?),
+            "--sent" => self.sent = Some(value(())?),
             "--engine" => self.engine = value(())?,
             "--seed" => self.seed = Some(number(option, &value(())?)?),
             "--memory" => self.memory = Some(positive(option, &value(())?)?),
@@ -175,6 +180,9 @@ fn run(request: &Request, guest: &Chosen, [first, second]: [MakeEngine; 2]) -> E
     let first = Party { name: "interpreter".to_owned(), engine: first };
     let second = Party { name: request.engine.clone(), engine: second };
     let mut lockstep = Lockstep::new(guest, first, second, request.options);
+    if let Some(text) = &request.sent {
+        lockstep.start_when_sent(text.clone());
+    }
     lockstep.on_notice(move |n| progress.tell(n));
     let result = lockstep.run(request.instructions);
     if terminal {

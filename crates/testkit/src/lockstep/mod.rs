@@ -13,12 +13,16 @@ mod pair;
 use compare::Depth;
 use cpu::Engine;
 use machine::{Exit, Machine};
-use pair::{Checkpoint, Pair};
+use pair::{Checkpoint, Pair, Side};
 use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Comparisons from one of the devices to the next.
 const DEVICES_EVERY: u64 = 100;
+/// Instructions within which a guest has to have sent what the comparison starts at...
+const SENT_WITHIN: u64 = 100_000_000_000;
+/// ... and from one look for it to the next.
+const SENT_EVERY: u64 = 1_000_000;
 
 /// Makes engines, or says why there is none.
 pub type MakeEngine = Box<dyn Fn() -> Result<Box<dyn Engine + Send>, String>>;
@@ -168,6 +172,8 @@ pub struct Lockstep<'a> {
     guest: &'a dyn Guest,
     parties: [Party; 2],
     options: Options,
+    /// What the guest has sent when the comparison starts.
+    sent: Option<String>,
     notice: Box<dyn FnMut(Notice) + 'a>,
 }
 
@@ -184,10 +190,11 @@ struct Run {
 }
 
 impl Run {
-    fn new(pair: Pair) -> Run {
+    fn new(pair: Pair, kept: Option<Checkpoint>) -> Run {
         let zero = Duration::ZERO;
         let report = Report { retired: 0, comparisons: 0, comparing: zero, kept: 0, ended: None };
-        Run { pair, at: 0, good: 0, kept: None, when: Instant::now(), cost: zero, report }
+        let at = kept.as_ref().map_or(0, |k| k.retired);
+        Run { pair, at, good: at, kept, when: Instant::now(), cost: zero, report }
     }
 
     fn over(&self, instructions: u64) -> bool {
@@ -207,7 +214,13 @@ impl Run {
 impl<'a> Lockstep<'a> {
     /// The first of the engines is the one to trust.
     pub fn new(guest: &'a dyn Guest, first: Party, second: Party, options: Options) -> Lockstep<'a> {
-        Lockstep { guest, parties: [first, second], options, notice: Box::new(|_| {}) }
+        Lockstep { guest, parties: [first, second], options, sent: None, notice: Box::new(|_| {}) }
+    }
+
+    /// Compares only from where the guest has sent `text` by its first serial port: the second engine runs it
+    /// up to there.
+    pub fn start_when_sent(&mut self, text: String) {
+        self.sent = Some(text);
     }
 
     /// Has somebody told what goes on.
@@ -215,14 +228,15 @@ impl<'a> Lockstep<'a> {
         self.notice = Box::new(notice);
     }
 
-    /// Runs from the start until so many instructions have retired, or both machines end.
+    /// Runs until so many instructions have been compared, or both machines end.
     ///
     /// # Errors
     /// The states differ, or the guest cannot be run.
     pub fn run(&mut self, instructions: u64) -> Result<Report, Failure> {
-        let mut run = Run::new(Pair::new(self.guest, &self.parties)?);
-        while !run.over(instructions) {
-            let stop = next_stop(self.options.every, self.guest.period(), run.at).min(instructions);
+        let mut run = self.start()?;
+        let end = run.at.saturating_add(instructions);
+        while !run.over(end) {
+            let stop = next_stop(self.options.every, self.guest.period(), run.at).min(end);
             run.pair.run_to(self.guest, stop);
             run.at = stop;
             self.compare(&mut run)?;
@@ -233,6 +247,24 @@ impl<'a> Lockstep<'a> {
         self.require(&mut run, Depth::Everything)?;
         let machine = &run.pair.first;
         Ok(Report { retired: machine.machine.cpu().retired, ended: machine.ended, ..run.report })
+    }
+
+    fn start(&mut self) -> Result<Run, Failure> {
+        let Some(text) = self.sent.clone() else {
+            return Ok(Run::new(Pair::new(self.guest, &self.parties)?, None));
+        };
+        (self.notice)(Notice::Doing(format!("running until {text:?} is sent")));
+        let mut side = Side::new(self.guest, &self.parties[1])?;
+        let mut at = 0;
+        while !side.sent(text.as_bytes()) {
+            if side.ended.is_some() || at >= SENT_WITHIN {
+                return Err(Failure::Cannot(format!("{text:?} was not sent within {at} instructions")));
+            }
+            at += SENT_EVERY;
+            side.run_to(self.guest, at);
+        }
+        let kept = side.checkpoint()?;
+        Ok(Run::new(Pair::resume(self.guest, &self.parties, &kept)?, Some(kept)))
     }
 
     fn compare(&mut self, run: &mut Run) -> Result<(), Failure> {

@@ -54,6 +54,17 @@ impl Side {
         }
     }
 
+    /// Whether `text` is in what the first serial port has sent.
+    pub(super) fn sent(&self, text: &[u8]) -> bool {
+        self.serial[0].windows(text.len().max(1)).any(|w| w == text)
+    }
+
+    /// Keeps its state.
+    pub(super) fn checkpoint(&mut self) -> Result<Checkpoint, String> {
+        let snapshot = self.machine.save(Vec::new()).map_err(|e| format!("no state can be kept: {e}"))?;
+        Ok(Checkpoint { retired: self.machine.cpu().retired, starts: self.starts, snapshot })
+    }
+
     fn drain(&mut self) -> bool {
         let before = self.serial.each_ref().map(Vec::len);
         for (port, bytes) in self.serial.iter_mut().enumerate() {
@@ -89,9 +100,7 @@ impl Pair {
 
     /// Keeps the state of both, which were found to be the same.
     pub(super) fn checkpoint(&mut self) -> Result<Checkpoint, String> {
-        let machine = &mut self.first.machine;
-        let snapshot = machine.save(Vec::new()).map_err(|e| format!("no state can be kept: {e}"))?;
-        Ok(Checkpoint { retired: machine.cpu().retired, starts: self.first.starts, snapshot })
+        self.first.checkpoint()
     }
 
     /// Moves both on.
