@@ -88,14 +88,16 @@ fn sensitive(cpu: &mut State, mem: &mut Memory, monitor: &mut dyn Monitor, op: &
     cpu.eip = this;
     cpu.retired += u64::from(op.index);
     let retired = cpu.retired;
-    let linear = cpu.segment(cpu::seg::CS).base.wrapping_add(this);
+    let base = cpu.segment(cpu::seg::CS).base;
+    let linear = base.wrapping_add(this);
     let page = mem.lookup_execute(linear);
     match monitor.sensitive(cpu, mem, &op.insn) {
         Ok(flow) => {
             let next = this.wrapping_add(u32::from(op.insn.len));
             let repeated = cpu.retired - retired;
             // the block goes on only in the page that it was decoded from
-            let here = cpu.eip == next && mem.lookup_execute(linear) == page;
+            let stays = cpu.eip == next && cpu.segment(cpu::seg::CS).base == base;
+            let here = stays && mem.lookup_execute(linear) == page;
             if flow == Flow::Continue && here && !cpu.leave && cpu.key() == key {
                 cpu.eip = block_ip;
                 cpu.retired = block_retired + repeated;

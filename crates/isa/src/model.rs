@@ -72,6 +72,11 @@ impl CpuModel {
     }
 }
 
+/// POPs of segment registers (The 8086 Family User's Manual, table 2-23: 000 reg 111). The decoder knows no POP CS, which
+/// is therefore a POP ES with another register.
+const POP_ES: u8 = 0x07;
+const POP_CS: u8 = 0x0f;
+
 /// The 8086 has no invalid opcodes: what later chips gave a meaning is an alias of an older one
 /// (60-6F of 70-7F, C0/C1/C8/C9 of the returns), and 0F is POP CS.
 pub(crate) fn decode_8086(bytes: &[u8]) -> Result<Insn, DecodeError> {
@@ -82,7 +87,14 @@ pub(crate) fn decode_8086(bytes: &[u8]) -> Result<Insn, DecodeError> {
     if let Some([op, modrm]) = rest.get_mut(n..n + 2) {
         alias_group_8086(*op, modrm);
     }
+    let pops_cs = rest.get(n) == Some(&POP_CS);
+    if let Some(op) = rest.get_mut(n).filter(|_| pops_cs) {
+        *op = POP_ES;
+    }
     let mut insn = decode_with(&rest[..bytes.len() - dropped], CodeSize::Bits16, CpuModel::I8086)?;
+    if pops_cs {
+        insn.reg[0] = crate::seg::CS;
+    }
     lengthen(&mut insn, dropped);
     Ok(insn)
 }

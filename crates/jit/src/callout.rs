@@ -39,7 +39,8 @@ pub(crate) unsafe extern "C" fn callout(
         return RETURN as u32;
     }
     let next = cpu.eip.wrapping_add(len as u32);
-    let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+    let base = cpu.segment(seg::CS).base;
+    let linear = base.wrapping_add(cpu.eip);
     let page = mem.lookup_execute(linear);
     // SAFETY: null, or an instruction in a region's own table, which lives as long as its code.
     let done = match unsafe { insn.as_ref() } {
@@ -61,7 +62,8 @@ pub(crate) unsafe extern "C" fn callout(
                 let key = u64::from(Key::of(cpu).0) << 32;
                 std::mem::replace(&mut context.key, key) == key
             };
-            let here = cpu.eip == next && mem.lookup_execute(linear) == page;
+            let stays = cpu.eip == next && cpu.segment(seg::CS).base == base;
+            let here = stays && mem.lookup_execute(linear) == page;
             if same && here { ON } else { ELSEWHERE }
         }
         Ok(()) => {

@@ -2,7 +2,7 @@
 
 use crate::fake::*;
 use cpu::{CpuModel, Fault, InterruptShadow, reg, seg};
-use vmm::interpreters::segments::{mov_to_sreg, pop_sreg};
+use vmm::interpreters::segments::mov_to_sreg;
 
 /// SDM vol. 3A, 9.9.2: a load in real mode changes base and selector; limit and rights stay
 /// ("unreal mode").
@@ -164,9 +164,7 @@ fn push_and_pop() {
 fn pop_cs_on_an_8086() {
     let mut f = Fake::real(CpuModel::I8086);
     f.push16(&[0x4321]);
-    let mut pop_cs = isa::decode(&[0x07], f.cpu.code_size(), f.cpu.model).unwrap();
-    pop_cs.reg[0] = seg::CS;
-    pop_sreg(&mut f, &pop_cs).unwrap();
+    f.run(&[0x0f]).unwrap();
     assert_eq!((f.selector(seg::CS), f.cpu.seg[1].base), (0x4321, 0x4_3210));
     assert_eq!(f.cpu.r16(reg::SP), 0x100);
 }

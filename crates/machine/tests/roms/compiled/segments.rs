@@ -208,3 +208,65 @@ fn bases_that_change() {
     let odd = TIMES * TIMES / 4;
     assert_eq!(o.results(), [SUM - odd, odd]);
 }
+
+/// POP CS of the 8086 (its manual has 0Fh among the POPs of segment registers) is a jump: what follows in memory is not
+/// what follows in the program.
+#[test]
+fn pop_cs_goes_elsewhere() {
+    let mut o = Rig::real(|a| {
+        asm! { a =>
+            mov cx, TIMES;
+            mov ax, (ROOM - CODE16) >> 4;
+            push ax;
+        }
+        a.db(&[0x0f])?;
+        a.db(&[0x90; 0x40])?; // it comes back into these
+        asm! { a =>
+            inc word_ptr(RESULT + 4);
+            dec cx;
+        }
+        a.db(&[0x75, 0xb4]) // JNZ back to MOV AX: the long form is POP CS as well
+    })
+    .also(|a| {
+        a.section(16, ROOM)?;
+        a.db(&[0x90; 0x20])?; // it goes into these
+        asm! { a =>
+            inc word_ptr(RESULT);
+            xor ax, ax;
+            push ax;
+        }
+        a.db(&[0x0f])
+    })
+    .model(isa::CpuModel::I8086)
+    .hot()
+    .run();
+    assert_eq!(o.results(), [TIMES, TIMES]);
+}
+
+/// A far jump to the offset that follows, in another segment, as programs do that have copied themselves elsewhere: what
+/// lies there need not be the same.
+#[test]
+fn a_far_jump_to_the_next_offset_of_another_segment() {
+    let mut o = Rig::real(|a| {
+        // mov cx, TIMES; jmp far to the next offset, 1000h higher
+        let [low, high] = (CODE16 as u16 + 8).to_le_bytes();
+        a.db(&[0xb9, TIMES as u8, 0, 0xea, low, high, 0, 1])?;
+        a.db(&[0x90; 0x20])?; // it comes back behind these
+        asm! { a =>
+            inc word_ptr(RESULT + 4);
+            dec cx;
+        }
+        a.db(&[0x75, 0xd4]) // JNZ back to the far jump
+    })
+    .also(|a| {
+        a.section(16, CODE16 + 0x1000)?;
+        a.db(&[0x90; 0x8 + 0x1b])?;
+        a.db(&[0xff, 0x06])?; // inc word [RESULT]
+        a.dw(&[RESULT as u16])?;
+        let [low, high] = (CODE16 as u16 + 0x28).to_le_bytes();
+        a.db(&[0xea, low, high, 0, 0])
+    })
+    .hot()
+    .run();
+    assert_eq!(o.results(), [TIMES, TIMES]);
+}
