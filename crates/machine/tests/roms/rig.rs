@@ -81,6 +81,7 @@ pub(crate) struct Rig {
     limit: u64,
     memory: Vec<(u32, Vec<u8>)>,
     parts: Vec<Part>,
+    disk: Option<Vec<u8>>,
     protected: bool,
     hot: bool,
 }
@@ -136,6 +137,7 @@ impl Rig {
             limit: 1_000_000,
             memory: Vec::new(),
             parts: Vec::new(),
+            disk: None,
             protected,
             hot: false,
         };
@@ -159,6 +161,12 @@ impl Rig {
 
     pub(crate) fn model(mut self, model: CpuModel) -> Rig {
         self.model = model;
+        self
+    }
+
+    /// The first hard disk.
+    pub(crate) fn disk(mut self, bytes: Vec<u8>) -> Rig {
+        self.disk = Some(bytes);
         self
     }
 
@@ -238,6 +246,9 @@ impl Rig {
     fn run_on(&self, made: &Made, image: &[u8], labels: &HashMap<String, u32>) -> Outcome {
         let config = Config { memory: 8 << 20, model: self.model, deterministic: true, epoch: 0 };
         let mut machine = Machine::new(config, (made.make)()).unwrap();
+        if let Some(bytes) = &self.disk {
+            machine.board().attach_disk(0, Box::new(dev::block::MemoryBlock::new(bytes.clone())));
+        }
         machine.boot(&Image::Rom(image.to_vec())).unwrap();
         let exit = loop {
             match machine.run(self.limit) {

@@ -3,6 +3,7 @@
 //! Every test runs on the engines of [`crate::engines`], which have to agree; what is asserted
 //! besides is what the manual says.
 
+mod by_dma;
 mod faults;
 mod flags;
 mod jumps;
