@@ -98,6 +98,11 @@ pub struct Meter {
     pub called: u64,
     /// Of both, the instructions of protected mode at CPL 3.
     pub user: u64,
+    /// Iterations of repeated instructions after the first that such a routine did: whole runs of a page at a time,
+    /// not instruction by instruction. They count as neither.
+    pub repeated: u64,
+    /// Of these, at CPL 3.
+    pub repeated_user: u64,
     /// Entries into compiled code from the engine's own loop.
     pub entries: u64,
     /// Exits to that loop: no compiled target, budget, instruction redone by the interpreter, stop.

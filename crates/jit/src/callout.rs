@@ -51,8 +51,7 @@ pub(crate) unsafe extern "C" fn callout(
             interpreter.single_step(cpu, mem, monitor)
         }
     };
-    context.called += cpu.retired - before;
-    context.called_user += if user { cpu.retired - before } else { 0 };
+    count(context, cpu.retired - before, user);
     context.left = until as i64 - cpu.retired as i64;
     match done {
         Ok(()) if !cpu.leave && !mem.has_traces() => {
@@ -76,6 +75,15 @@ pub(crate) unsafe extern "C" fn callout(
             RETURN as u32
         }
     }
+}
+
+/// Counts an instruction, and the further iterations of one that is repeated.
+fn count(context: &mut Context, retired: u64, user: bool) {
+    let (called, repeated) = (retired.min(1), retired.saturating_sub(1));
+    context.called += called;
+    context.repeated += repeated;
+    context.called_user += if user { called } else { 0 };
+    context.repeated_user += if user { repeated } else { 0 };
 }
 
 /// Has the monitor interpret a sensitive instruction.

@@ -62,6 +62,10 @@ pub(crate) struct Context {
     pub(crate) called: u64,
     /// Of these, at CPL 3.
     pub(crate) called_user: u64,
+    /// Iterations of repeated instructions after the first, which are not among them.
+    pub(crate) repeated: u64,
+    /// Of these, at CPL 3.
+    pub(crate) repeated_user: u64,
 }
 
 macro_rules! offsets {
@@ -138,6 +142,8 @@ impl Context {
             call: 0,
             called: 0,
             called_user: 0,
+            repeated: 0,
+            repeated_user: 0,
         }
     }
 }

@@ -222,6 +222,8 @@ impl Engine for Jit {
             code_bytes: self.cache.used() as u64,
             called: self.context.called,
             user: self.meter.user + self.context.called_user,
+            repeated: self.context.repeated,
+            repeated_user: self.context.repeated_user,
             ..self.meter
         })
     }

@@ -68,10 +68,15 @@ pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
     lines.join("") + &speed + "\n"
 }
 
+/// Instructions that compiled code has done itself, in all and in user mode, of so many, without iterations.
+fn inside(m: &cpu::Meter, retired: u64, user: u64) -> (u64, u64) {
+    (retired.saturating_sub(m.interpreted + m.called), user.saturating_sub(m.user))
+}
+
 /// What the JIT has done; `user` instructions have retired in user mode.
 fn compiled(m: &cpu::Meter, retired: u64, user: u64) -> Vec<String> {
-    let user_inside = user.saturating_sub(m.user);
-    let inside = retired.saturating_sub(m.interpreted + m.called);
+    let (retired, user) = (retired.saturating_sub(m.repeated), user.saturating_sub(m.repeated_user));
+    let (inside, user_inside) = inside(m, retired, user);
     let [lookup, budget, redo, stopped] = m.exits;
     let seconds = m.compile_nanos as f64 / 1e9;
     vec![
@@ -79,6 +84,7 @@ fn compiled(m: &cpu::Meter, retired: u64, user: u64) -> Vec<String> {
         row("  in user mode", user_inside, format!("{:.3} % of user mode", share(user_inside, user))),
         row("  interpreted", m.interpreted, format!("{:.3} %", share(m.interpreted, retired))),
         row("  called out for", m.called, format!("{:.3} %", share(m.called, retired))),
+        row("iterations of REP", m.repeated, "behind the first, page by page; in none of the shares".into()),
         row("entries", m.entries, String::new()),
         row("  left: no target", lookup, String::new()),
         row("  left: budget", budget, String::new()),
@@ -134,11 +140,15 @@ fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
 /// What the JIT has done; null with the interpreter.
 fn compiled_json(m: &cpu::Meter, retired: u64, user: u64) -> serde_json::Value {
     let [no_target, budget, redone, stopped] = m.exits;
+    let (retired, user) = (retired.saturating_sub(m.repeated), user.saturating_sub(m.repeated_user));
+    let (inside, user_inside) = inside(m, retired, user);
     json!({
-        "instructions": retired.saturating_sub(m.interpreted + m.called),
-        "in_user_mode": user.saturating_sub(m.user),
+        "instructions": inside,
+        "in_user_mode": user_inside,
+        "of_user_mode": user,
         "interpreted": m.interpreted,
         "called_out_for": m.called,
+        "iterations": m.repeated,
         "entries": m.entries,
         "exits": { "no_target": no_target, "budget": budget, "redone": redone, "stopped": stopped },
         "regions": m.regions,
