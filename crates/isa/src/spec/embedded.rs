@@ -18,4 +18,15 @@ files! {
         "segments" "transfers" "vendor";
     "ia32-pentium": "isa";
     "x86-64": "isa";
+    "x86-vtx": "isa" "exits";
+    "s370": "isa" "control" "general" "io";
+    "pdp10": "isa" "general" "io" "jrst" "transfers";
+    "vax": "isa" "control";
+    "m68000": "isa" "control";
+    "m68010": "isa" "control";
+    "mips": "isa" "control";
+    "armv7": "isa" "status" "system";
+    "aarch64": "isa" "registers" "system";
+    "riscv": "isa" "privileged" "user";
+    "riscv-h": "isa" "hypervisor";
 }
