@@ -74,13 +74,19 @@ pub(crate) fn select(source: Source<'_>, s: &Selector) -> Result<Vec<Pair>, Spec
     for p in &s.except {
         for index in matching(source, "except", p, |k| &k.name)? {
             if !chosen.remove(&index) {
-                let message = format!("field `except`: one of the row's own forms is expected, not `{}`", p.value);
+                let message =
+                    format!("field `except`: one of the row's own forms is expected, not `{}`", p.value);
                 return Err(source.fault(p.at, Some("except"), message));
             }
         }
     }
     let wanted = |p: &Pair| s.modes.is_empty() || s.modes.contains(&p.1);
-    Ok(chosen.into_iter().filter_map(|n| KNOWN.get(n)).flat_map(|k| k.pairs.iter().copied()).filter(wanted).collect())
+    Ok(chosen
+        .into_iter()
+        .filter_map(|n| KNOWN.get(n))
+        .flat_map(|k| k.pairs.iter().copied())
+        .filter(wanted)
+        .collect())
 }
 
 /// The numbers of the forms of which a name is the pattern's.
@@ -97,8 +103,10 @@ fn matching(
     let found: Vec<usize> = (0..KNOWN.len()).filter(|n| fits(&KNOWN[*n])).collect();
     if found.is_empty() {
         let near = hint(&nearest(pattern.value.trim_end_matches('*'), KNOWN.iter().map(&name)));
-        let message =
-            format!("field `{field}`: a name of the decoder is expected, not `{}`{near}", shorten(&pattern.value));
+        let message = format!(
+            "field `{field}`: a name of the decoder is expected, not `{}`{near}",
+            shorten(&pattern.value)
+        );
         return Err(source.fault(pattern.at, Some(field), message));
     }
     Ok(found)
@@ -112,7 +120,8 @@ fn of_features(source: Source<'_>, features: &[At<String>]) -> Result<Vec<usize>
         if !every().any(|known| known == f.value) {
             let near = hint(&nearest(&f.value, every()));
             let found = shorten(&f.value);
-            let message = format!("field `features`: a CPUID feature of the decoder is expected, not `{found}`{near}");
+            let message =
+                format!("field `features`: a CPUID feature of the decoder is expected, not `{found}`{near}");
             return Err(source.fault(f.at, Some("features"), message));
         }
     }
@@ -154,7 +163,8 @@ pub(crate) fn check(manifest_file: &str, forms: &[Form]) -> Result<(), SpecError
     }
     match universe().find(|p| !by.contains_key(p)) {
         Some((code, mode)) => {
-            let message = format!("`{code:?}` in {mode}-bit code is covered by no row or rule, where one is expected");
+            let message =
+                format!("`{code:?}` in {mode}-bit code is covered by no row or rule, where one is expected");
             Err(fault(&format!("{manifest_file}:0"), "codes", message))
         }
         None => Ok(()),
@@ -195,27 +205,101 @@ fn watched(m: Mnemonic) -> bool {
     use Mnemonic as M;
     let machine = matches!(
         m,
-        M::Monitor | M::Mwait | M::Monitorx | M::Mwaitx | M::Umonitor | M::Umwait | M::Tpause
-            | M::Rdtscp | M::Rdpid | M::Rdpru | M::Mcommit | M::Cpuid | M::Enqcmd | M::Ptwrite
-            | M::Rdfsbase | M::Rdgsbase | M::Wrfsbase | M::Wrgsbase | M::Rdpkru | M::Wrpkru
-            | M::Xgetbv | M::Xsave | M::Xsave64 | M::Xsaveopt | M::Xsaveopt64 | M::Xsavec | M::Xsavec64
-            | M::Xrstor | M::Xrstor64 | M::Fxsave64 | M::Fxrstor64
+        M::Monitor
+            | M::Mwait
+            | M::Monitorx
+            | M::Mwaitx
+            | M::Umonitor
+            | M::Umwait
+            | M::Tpause
+            | M::Rdtscp
+            | M::Rdpid
+            | M::Rdpru
+            | M::Mcommit
+            | M::Cpuid
+            | M::Enqcmd
+            | M::Ptwrite
+            | M::Rdfsbase
+            | M::Rdgsbase
+            | M::Wrfsbase
+            | M::Wrgsbase
+            | M::Rdpkru
+            | M::Wrpkru
+            | M::Xgetbv
+            | M::Xsave
+            | M::Xsave64
+            | M::Xsaveopt
+            | M::Xsaveopt64
+            | M::Xsavec
+            | M::Xsavec64
+            | M::Xrstor
+            | M::Xrstor64
+            | M::Fxsave64
+            | M::Fxrstor64
     );
     let monitors = matches!(
         m,
-        M::Vmcall | M::Vmfunc | M::Vmmcall | M::Vmgexit | M::Vmrun | M::Vmload | M::Vmsave | M::Stgi | M::Clgi
-            | M::Skinit | M::Invlpga | M::Getsec | M::Getsecq | M::Encls | M::Enclu | M::Enclv | M::Rsm
+        M::Vmcall
+            | M::Vmfunc
+            | M::Vmmcall
+            | M::Vmgexit
+            | M::Vmrun
+            | M::Vmload
+            | M::Vmsave
+            | M::Stgi
+            | M::Clgi
+            | M::Skinit
+            | M::Invlpga
+            | M::Getsec
+            | M::Getsecq
+            | M::Encls
+            | M::Enclu
+            | M::Enclv
+            | M::Rsm
     );
     let control_flow = matches!(
         m,
-        M::Rdsspd | M::Rdsspq | M::Incsspd | M::Incsspq | M::Rstorssp | M::Saveprevssp | M::Wrssd | M::Wrssq
-            | M::Clui | M::Stui | M::Testui | M::Uiret | M::Senduipi | M::Endbr32 | M::Endbr64
+        M::Rdsspd
+            | M::Rdsspq
+            | M::Incsspd
+            | M::Incsspq
+            | M::Rstorssp
+            | M::Saveprevssp
+            | M::Wrssd
+            | M::Wrssq
+            | M::Clui
+            | M::Stui
+            | M::Testui
+            | M::Uiret
+            | M::Senduipi
+            | M::Endbr32
+            | M::Endbr64
     );
     let others = matches!(
         m,
-        M::Bndmk | M::Bndcl | M::Bndcu | M::Bndcn | M::Bndmov | M::Bndldx | M::Bndstx
-            | M::Llwpcb | M::Slwpcb | M::Lwpins | M::Lwpval | M::Iretq | M::Popfq | M::Pushfq
-            | M::Int | M::Loadall | M::Storeall | M::Altinst | M::Jmpe | M::Xbegin | M::Xtest | M::Xend | M::Xabort
+        M::Bndmk
+            | M::Bndcl
+            | M::Bndcu
+            | M::Bndcn
+            | M::Bndmov
+            | M::Bndldx
+            | M::Bndstx
+            | M::Llwpcb
+            | M::Slwpcb
+            | M::Lwpins
+            | M::Lwpval
+            | M::Iretq
+            | M::Popfq
+            | M::Pushfq
+            | M::Int
+            | M::Loadall
+            | M::Storeall
+            | M::Altinst
+            | M::Jmpe
+            | M::Xbegin
+            | M::Xtest
+            | M::Xend
+            | M::Xabort
     );
     machine || monitors || control_flow || others
 }

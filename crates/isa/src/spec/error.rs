@@ -27,7 +27,11 @@ pub struct UnknownName {
 }
 
 impl UnknownName {
-    pub(crate) fn new<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> UnknownName {
+    pub(crate) fn new<'a>(
+        what: &'static str,
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> UnknownName {
         UnknownName { what, name: shorten(name), nearest: nearest(name, known) }
     }
 }
@@ -70,29 +74,37 @@ pub(crate) fn shorten(name: &str) -> String {
     }
 }
 
-/// The up to three known names that are fewest edits away from `name`, case aside; none that
+/// The known names that are fewest edits away from `name`, case aside: at most three, and none that
 /// is farther than a third of its length (at least two edits).
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let name: Vec<char> = name.chars().take(LONGEST).flat_map(char::to_lowercase).collect();
+    let name = letters(name);
     let allowed = (name.len() / 3).max(2);
     let mut near: Vec<(usize, &str)> =
-        known.map(|k| (distance(&name, k), k)).filter(|(d, _)| *d <= allowed).collect();
+        known.map(|k| (distance(&name, &letters(k)), k)).filter(|(d, _)| *d <= allowed).collect();
     near.sort();
     near.dedup();
-    near.into_iter().take(3).map(|(_, k)| k.to_owned()).collect()
+    let best = near.first().map(|n| n.0);
+    near.into_iter().filter(|n| Some(n.0) == best).take(3).map(|(_, k)| k.to_owned()).collect()
 }
 
-/// Levenshtein's distance.
-fn distance(a: &[char], b: &str) -> usize {
+fn letters(name: &str) -> Vec<char> {
+    name.chars().take(LONGEST).flat_map(char::to_lowercase).collect()
+}
+
+/// Edits from one to the other: letters put in, left out, changed, or two exchanged.
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=a.len()).collect();
-    for (i, c) in b.chars().flat_map(char::to_lowercase).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
+    for i in 0..b.len() {
+        let mut next = vec![i + 1; a.len() + 1];
         for j in 0..a.len() {
-            let changed = diagonal + usize::from(a[j] != c);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(row[j + 1] + 1);
+            let changed = row[j] + usize::from(a[j] != b[i]);
+            next[j + 1] = changed.min(row[j + 1] + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && a[j] == b[i - 1] && a[j - 1] == b[i] {
+                next[j + 1] = next[j + 1].min(before[j - 1] + 1);
+            }
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[a.len()]
 }
@@ -107,8 +119,12 @@ mod tests {
         assert_eq!(nearest("umpi", known.into_iter()), ["UMIP"]);
         assert_eq!(nearest("IOPL", known.into_iter()), ["IOPL3"]);
         assert!(nearest("something", known.into_iter()).is_empty());
-        assert_eq!(distance(&['a', 'b', 'c'], "axc"), 1);
-        assert_eq!(distance(&[], "abc"), 3);
+        let edits = |a, b| distance(&letters(a), &letters(b));
+        assert_eq!(
+            [edits("abc", "axc"), edits("", "abc"), edits("abc", ""), edits("UMPI", "umip")],
+            [1, 3, 3, 1]
+        );
+        assert_eq!([edits("ab", "ba"), edits("abcd", "acbde"), edits("same", "same")], [1, 2, 0]);
     }
 
     #[test]

@@ -94,7 +94,9 @@ impl Parser<'_> {
     fn one(&mut self) -> Result<Expr, String> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(format!("at most {DEEPEST} parentheses and negations within each other are expected"));
+            return Err(format!(
+                "at most {DEEPEST} parentheses and negations within each other are expected"
+            ));
         }
         let e = if self.take('!') {
             Expr::Not(Box::new(self.one()?))

@@ -138,7 +138,10 @@ impl Specs {
         let wrong = |message: String| of.fault(name.at, Some("base"), message);
         let Some(text) = self.text(&name.value) else {
             let near = hint(&nearest(&name.value, self.names()));
-            return Err(wrong(format!("field `base`: an ISA is expected, not `{}`{near}", shorten(&name.value))));
+            return Err(wrong(format!(
+                "field `base`: an ISA is expected, not `{}`{near}",
+                shorten(&name.value)
+            )));
         };
         let file = format!("{}/{MANIFEST}", name.value);
         let source = Source { file: &file, text };
@@ -165,9 +168,8 @@ impl Specs {
 
 /// The ISA with the forms that its modes and CPU model have.
 fn assemble(m: Manifest, rows: Rows) -> Isa {
-    let wanted = |p: &Pair| {
-        (m.modes.is_empty() || m.modes.contains(&p.1)) && m.cpu.is_none_or(|cpu| cpu.has(p.0))
-    };
+    let wanted =
+        |p: &Pair| (m.modes.is_empty() || m.modes.contains(&p.1)) && m.cpu.is_none_or(|cpu| cpu.has(p.0));
     let mut forms = rows.forms;
     if m.decoded {
         for form in &mut forms {

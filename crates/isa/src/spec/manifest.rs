@@ -54,14 +54,29 @@ pub(crate) struct Manifest {
 }
 
 const FIELDS: [&str; 13] = [
-    "name", "title", "manual", "base", "decoder", "modes", "cpu", "without", "default", "bit", "levels", "model",
+    "name",
+    "title",
+    "manual",
+    "base",
+    "decoder",
+    "modes",
+    "cpu",
+    "without",
+    "default",
+    "bit",
+    "levels",
+    "model",
     "recursion",
 ];
 
 impl Manifest {
     /// Reads `isa.toml`; `folder` is the name that it has to have, `base` what it builds on,
     /// once that is known.
-    pub(crate) fn read(source: Source<'_>, folder: &str, base: Option<&Manifest>) -> Result<Manifest, SpecError> {
+    pub(crate) fn read(
+        source: Source<'_>,
+        folder: &str,
+        base: Option<&Manifest>,
+    ) -> Result<Manifest, SpecError> {
         let mut t = source.top()?;
         let name = t.needed("name")?;
         if name.value != folder {

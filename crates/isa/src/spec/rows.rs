@@ -15,7 +15,17 @@ pub(crate) struct Rows {
 }
 
 const FORM: [&str; 11] = [
-    "name", "codes", "mnemonics", "except", "modes", "operands", "reads", "writes", "features", "modified", "case",
+    "name",
+    "codes",
+    "mnemonics",
+    "except",
+    "modes",
+    "operands",
+    "reads",
+    "writes",
+    "features",
+    "modified",
+    "case",
 ];
 const CASE: [&str; 8] =
     ["when", "privileged", "sensitive", "user_sensitive", "trap", "reason", "source", "checked"];
@@ -215,13 +225,16 @@ fn kinds(t: &mut Table<'_>) -> Result<Vec<Kind>, SpecError> {
 fn contradiction(case: &Case, user: Option<bool>) -> Option<(&'static str, &'static str)> {
     let by_user = case.sensitive.iter().any(|k| *k != Kind::Mode);
     match case {
-        c if c.privileged && c.trap.is_none() => Some(("trap", "what user mode gets is expected of a privileged one")),
+        c if c.privileged && c.trap.is_none() => {
+            Some(("trap", "what user mode gets is expected of a privileged one"))
+        }
         c if c.privileged && c.user_sensitive => {
             Some(("user_sensitive", "false is expected of a privileged one, which user mode never completes"))
         }
-        c if c.user_sensitive && !by_user => {
-            Some(("user_sensitive", "control or location is expected among the kinds of a user sensitive one"))
-        }
+        c if c.user_sensitive && !by_user => Some((
+            "user_sensitive",
+            "control or location is expected among the kinds of a user sensitive one",
+        )),
         c if by_user && !c.privileged && user.is_none() => {
             Some(("user_sensitive", "true or false is expected of one that is sensitive and not privileged"))
         }

@@ -19,7 +19,12 @@ impl<'a> Source<'a> {
     }
 
     pub(crate) fn fault(&self, at: usize, field: Option<&str>, message: String) -> SpecError {
-        SpecError { file: self.file.to_owned(), line: self.line(at), field: field.map(str::to_owned), message }
+        SpecError {
+            file: self.file.to_owned(),
+            line: self.line(at),
+            field: field.map(str::to_owned),
+            message,
+        }
     }
 
     /// The file's top table.
@@ -178,7 +183,8 @@ impl<'a> Table<'a> {
         let Some(key) = self.taken.keys().min_by_key(|k| k.span().start) else { return Ok(()) };
         let name = key.get_ref();
         let near = nearest(name, known.iter().copied());
-        let near = if near.is_empty() { format!("; one of {} is expected", known.join(", ")) } else { hint(&near) };
+        let near =
+            if near.is_empty() { format!("; one of {} is expected", known.join(", ")) } else { hint(&near) };
         let message = format!("field `{}` is not one of a {}{near}", shorten(name), self.what);
         Err(self.source.fault(key.span().start, Some(name), message))
     }
