@@ -6,6 +6,7 @@ mod decode;
 mod insn;
 mod model;
 mod routine;
+pub mod spec;
 mod text;
 
 pub use decode::{CodeSize, DecodeError, MAX_LENGTH, decode};
