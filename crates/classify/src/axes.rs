@@ -83,8 +83,8 @@ axes! {
     Local "ldtr": "loaded" "null";
     /// IA32_SYSENTER_CS.
     Sysenter "sysenter-cs": "code0" "null";
-    /// DS, ES, FS, GS; SS as well. In real mode a register holds no segment where protected mode left it null.
-    Data "data-segments": "data3" "null" "data0" "conforming" "null-stack" "null-not-ds";
+    /// DS, ES, FS, GS.
+    Data "data-segments": "data3" "null" "data0" "conforming";
     /// SS.B.
     Stack "ss-b": "usual" "other";
     /// Accessed bits of descriptors.

@@ -22,7 +22,7 @@ macro_rules! bits {
 bits! {
     /// IOPL is 3, so that CPL <= IOPL in user mode; else it is 0.
     IOPL3 = 0;
-    /// User mode is virtual-8086 mode, and the supervisor's is real-address mode, which it stands for.
+    /// User mode is virtual-8086 mode.
     VM = 1;
     /// CR4.VME.
     VME = 2;

@@ -4,12 +4,12 @@ use crate::axes::Choice;
 use crate::config::Configuration;
 use crate::explore::{Explored, explore};
 use crate::innocuous;
-use crate::predicates::{admissible, controls, same};
+use crate::predicates::{admissible, controls, same, same_between_modes};
 use crate::relocation::Relocation;
 use crate::witness::{Claim, Witness};
 use crate::world::{Level, Run, World};
 use crate::{CodeMode, Form};
-use cpu::{CpuModel, Fault};
+use cpu::CpuModel;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,8 +64,8 @@ pub struct Derivation {
     pub class: Class,
     /// One witness of each kind of sensitivity, and where it is not privileged of a run in user mode.
     pub witnesses: Vec<Witness>,
-    /// The fault that user mode gets, where it is privileged.
-    pub trap: Option<Fault>,
+    /// The vector of the trap that user mode gets, where it is privileged.
+    pub trap: Option<u8>,
     /// The certificate of what is universal: how it was exhausted.
     pub certificate: Certificate,
     /// Bits of the configuration that the form asks for.
@@ -98,10 +98,9 @@ struct Case {
 
 /// What was found on the way through the states.
 struct Findings {
-    segments: bool,
     user_completes: Option<Choice>,
     supervisor_completes: bool,
-    trap: Option<Fault>,
+    trap: Option<u8>,
     control: [Option<Case>; 2],
     location: [Option<Case>; 2],
     mode: Option<Case>,
@@ -110,9 +109,8 @@ struct Findings {
 }
 
 impl Findings {
-    fn new(world: &World) -> Findings {
+    fn new() -> Findings {
         Findings {
-            segments: !world.configuration().has(Configuration::VM),
             user_completes: None,
             supervisor_completes: false,
             trap: None,
@@ -136,13 +134,13 @@ impl Findings {
 
     fn look_at_modes(&mut self, choice: &Choice, runs: &[Run; 2]) {
         let [user, supervisor] = runs;
-        if user.fault.is_none() {
+        if user.trap.is_none() {
             self.user_completes.get_or_insert(*choice);
-        } else if supervisor.fault.is_none() {
-            self.trap = self.trap.or(user.fault);
+        } else if supervisor.trap.is_none() {
+            self.trap = self.trap.or(user.trap);
         }
-        self.supervisor_completes |= supervisor.fault.is_none();
-        if self.mode.is_none() && !same(user, supervisor, !self.segments) {
+        self.supervisor_completes |= supervisor.trap.is_none();
+        if self.mode.is_none() && !same_between_modes(user, supervisor) {
             self.mode = Some(Case { choice: *choice, level: Level::User, relocation: None });
         }
     }
@@ -152,7 +150,7 @@ impl Findings {
             return;
         }
         let n = level as usize;
-        if self.control[n].is_none() && controls(run, self.segments) {
+        if self.control[n].is_none() && controls(run) {
             self.control[n] = Some(Case { choice: *choice, level, relocation: None });
         }
         if self.location[n].is_some() {
@@ -164,7 +162,7 @@ impl Findings {
             }
             self.pairs += 1;
             world.run(choice, level, Some(x), &mut self.spare);
-            if admissible(run, &self.spare) && !same(run, &self.spare, !self.segments) {
+            if admissible(run, &self.spare) && !same(run, &self.spare) {
                 self.location[n] = Some(Case { choice: *choice, level, relocation: Some(x) });
                 return;
             }
@@ -198,22 +196,21 @@ pub(crate) fn holds(
     level: Level,
     x: Option<Relocation>,
 ) -> bool {
-    let segments = !world.configuration().has(Configuration::VM);
     let mut runs = [Run::new(CpuModel::N270), Run::new(CpuModel::N270)];
     match claim {
         Claim::Control => {
             world.run(choice, level, None, &mut runs[0]);
-            !runs[0].memory_trapped() && controls(&runs[0], segments)
+            !runs[0].memory_trapped() && controls(&runs[0])
         }
         Claim::Location => {
             world.run(choice, level, None, &mut runs[0]);
             world.run(choice, level, x, &mut runs[1]);
-            admissible(&runs[0], &runs[1]) && !same(&runs[0], &runs[1], !segments)
+            admissible(&runs[0], &runs[1]) && !same(&runs[0], &runs[1])
         }
         Claim::Mode => {
             world.run(choice, Level::User, None, &mut runs[0]);
             world.run(choice, Level::Supervisor, None, &mut runs[1]);
-            admissible(&runs[0], &runs[1]) && !same(&runs[0], &runs[1], !segments)
+            admissible(&runs[0], &runs[1]) && !same_between_modes(&runs[0], &runs[1])
         }
     }
 }
@@ -236,7 +233,7 @@ pub fn derive(form: &Form, configuration: Configuration) -> Derivation {
         return of_body(form, configuration);
     }
     let mut world = World::new(form, configuration);
-    let mut findings = Findings::new(&world);
+    let mut findings = Findings::new();
     let explored = explore(&mut world, |world, choice, runs| findings.look(world, choice, runs));
     let witnesses = findings.cases().into_iter().map(|(claim, case)| {
         let case = minimise(&mut world, claim, case);
@@ -248,22 +245,20 @@ pub fn derive(form: &Form, configuration: Configuration) -> Derivation {
         class,
         witnesses: witnesses.collect(),
         trap: findings.trap.filter(|_| class.privileged),
-        certificate: certificate(form, &explored, class, findings.pairs),
+        certificate: certificate(&explored, class, findings.pairs),
         asked: explored.asked(),
     }
 }
 
 /// What a verdict says of all states is exhausted where the trees are that it speaks of: user mode's for a privileged
 /// instruction, both for an innocuous one. What is sensitive and unprivileged has its witnesses.
-fn certificate(form: &Form, explored: &Explored, class: Class, pairs: u64) -> Certificate {
+fn certificate(explored: &Explored, class: Class, pairs: u64) -> Certificate {
     let universal = match (class.privileged, class.sensitive()) {
         (true, _) => &explored.trees[..1],
         (false, false) => &explored.trees[..],
         (false, true) => &[],
     };
     let mut unreached: Vec<_> = universal.iter().flat_map(|t| t.unreached()).collect();
-    // an operand was read through it
-    unreached.retain(|(atom, _)| *atom != vmm::Atom::SegmentUnusable || !form.loads_its_own_segment());
     unreached.sort_unstable();
     unreached.dedup();
     Certificate::Tree { leaves: [0, 1].map(|n| explored.trees[n].leaves()), pairs, unreached }

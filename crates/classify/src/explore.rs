@@ -30,7 +30,7 @@ pub struct Tree {
 impl Tree {
     /// Adds a run's path; `true`: it had not been there.
     fn insert(&mut self, run: &Run) -> bool {
-        let end = run.fault.map_or(-1, |f| i16::from(f.vector));
+        let end = run.trap.map_or(-1, i16::from);
         let mut hasher = FxHasher::default();
         (&run.path, end).hash(&mut hasher);
         if self.leaves.insert(hasher.finish(), end).is_some() {
@@ -93,7 +93,8 @@ impl Tree {
 
 /// What has one answer in all states of a level, a configuration and a chip.
 fn settled(atom: Atom) -> bool {
-    let own = matches!(atom, Atom::CplAbove0 | Atom::CplIs3 | Atom::Is8086 | Atom::Is286);
+    let own =
+        matches!(atom, Atom::CplAbove0 | Atom::CplIs3 | Atom::Is8086 | Atom::Is286 | Atom::ProtectionEnabled);
     own || Configuration::of_atom(atom) != Configuration::default()
 }
 

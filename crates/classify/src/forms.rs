@@ -112,19 +112,6 @@ impl Form {
         self.insn.prefix.repeated() && (string || double)
     }
 
-    /// Loads the segment register through which its operand is read.
-    pub(crate) fn loads_its_own_segment(&self) -> bool {
-        use isa::Mnemonic as M;
-        let i = &self.insn;
-        let loaded = match self.routine {
-            Some(Routine::MovToSreg) => i.reg[0],
-            Some(Routine::PopSreg) => return i.reg[0] == isa::seg::SS,
-            Some(Routine::LoadFarPointer) if i.code.mnemonic() == M::Lds => isa::seg::DS,
-            _ => return false,
-        };
-        i.kind[1] == cpu::Kind::Mem && i.seg == loaded
-    }
-
     /// The memory operand is at (E)BX, or there is none: the one whose place the model fills.
     fn plain(&self) -> bool {
         let i = &self.insn;

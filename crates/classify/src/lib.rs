@@ -9,12 +9,14 @@
 #![forbid(unsafe_code)]
 
 pub mod axes;
+pub mod catalogue;
 pub mod config;
 pub mod derive;
 pub mod explore;
 pub mod forms;
 pub mod innocuous;
 mod layout;
+pub mod ledger;
 pub mod model;
 pub mod predicates;
 pub mod relocation;

@@ -73,6 +73,8 @@ impl Memory {
 /// What an instruction did to what is neither registers nor memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Effect {
+    /// A port was read, which devices take note of.
+    PortRead(u16),
     /// A value went out to a port.
     PortWrite(u16, u32),
     /// A page's translation was dropped.
@@ -126,7 +128,8 @@ impl System for Model<'_> {
     fn probe(&mut self, _: u32, _: u32, _: bool, _: Privilege) -> Result<(), Fault> {
         Ok(())
     }
-    fn port_in(&mut self, _: u16, size: u32) -> u32 {
+    fn port_in(&mut self, port: u16, size: u32) -> u32 {
+        self.effects.push(Effect::PortRead(port));
         if size == 4 { self.devices } else { self.devices & ((1 << (8 * size)) - 1) }
     }
     fn port_out(&mut self, port: u16, _: u32, value: u32) {

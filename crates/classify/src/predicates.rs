@@ -2,34 +2,39 @@
 //!
 //! M is CPL, PE and VM. R is everything by which the monitor confines a program: control registers, the tables'
 //! registers and contents, IF and IOPL, model-specific registers, devices; in protected mode also the hidden parts of
-//! segment registers. P is EIP, the general registers, the flags that a program may change freely, x87 and SSE. E is
-//! the program's window of memory.
+//! segment registers. P is EIP, the general registers, the flags that a program may change freely (VIF among them, a
+//! program's own copy of IF), x87 and SSE. E is the program's window of memory.
 //!
-//! Rulings. A trap is an exception: INT n, which goes through the IDT because that is what it does, is none.
-//! Where both runs trap the monitor sees both, and they count as equal. CS, SS and the FPU's copy of CS show M, and are
-//! compared by what an instruction stores of them only.
+//! Rulings. A trap is an entry through the monitor's IDT: an exception, and what INT n is for. Two traps are equal if
+//! their vectors are. CS, SS and the FPU's copy of CS show M, and are compared by what an instruction stores of them
+//! only. What becomes of IF and IOPL counts among the results where modes are compared: POPF drops them silently.
 
 use crate::layout::WINDOW_SIZE;
 use crate::world::Run;
 use cpu::{State, eflags as f};
 
 /// Flags that are the program's own.
-const FREE: u32 = f::ARITHMETIC | f::DF | f::TF | f::NT | f::AC | f::ID;
+const FREE: u32 = f::ARITHMETIC | f::DF | f::TF | f::NT | f::AC | f::ID | f::VIF;
 /// Flags that are part of R, and VM, which is M.
-const CONTROLLED: u32 = f::IF | f::IOPL | f::VIF | f::VIP | f::VM;
+const CONTROLLED: u32 = f::IF | f::IOPL | f::VIP | f::VM;
 
 /// Neither run is one that the definitions set aside: memory traps and arithmetic traps.
 pub fn admissible(a: &Run, b: &Run) -> bool {
     [a, b].iter().all(|r| !r.memory_trapped() && !r.arithmetic_trapped())
 }
 
-/// The instruction changed M or R, without a trap: control sensitive. `segments`: their hidden parts are R.
-pub fn controls(run: &Run, segments: bool) -> bool {
-    run.fault.is_none() && !changed(run, segments).is_empty()
+/// The instruction changed M or R, without a trap: control sensitive.
+pub fn controls(run: &Run) -> bool {
+    run.trap.is_none() && !changed(run).is_empty()
+}
+
+/// Segment registers are the program's own: V86 mode.
+fn own_segments(s: &State) -> bool {
+    s.eflags & f::VM != 0
 }
 
 /// What of M and R an instruction has changed, by name.
-pub fn changed(run: &Run, segments: bool) -> Vec<&'static str> {
+pub fn changed(run: &Run) -> Vec<&'static str> {
     let (a, b) = (&run.before, &run.after);
     let flags = (a.eflags ^ b.eflags) & CONTROLLED;
     let outside = |(at, _): &(u32, u8)| at.wrapping_sub(run.window) >= WINDOW_SIZE;
@@ -47,36 +52,41 @@ pub fn changed(run: &Run, segments: bool) -> Vec<&'static str> {
         ("TR", a.tr != b.tr),
         ("IF", flags & f::IF != 0),
         ("IOPL", flags & f::IOPL != 0),
-        ("VIF", flags & f::VIF != 0),
         ("VIP", flags & f::VIP != 0),
         ("VM", flags & f::VM != 0),
         ("SYSENTER registers", a.sysenter != b.sysenter),
         ("time-stamp counter", a.tsc_offset != b.tsc_offset),
         ("activity", a.activity != b.activity),
         ("NMI blocking", a.nmi_blocked != b.nmi_blocked),
-        ("segment registers", segments && a.seg != b.seg),
+        ("segment registers", !own_segments(a) && a.seg != b.seg),
         ("tables in memory", run.changes.iter().any(outside)),
         ("devices", !run.effects.is_empty()),
     ];
     all.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }
 
-/// The results are the same in P and in the window. `selectors`: segment registers are the program's own.
-pub fn same(a: &Run, b: &Run, selectors: bool) -> bool {
-    match (a.fault, b.fault) {
-        (Some(_), Some(_)) => true,
-        (None, None) => same_program(&a.after, &b.after, selectors) && same_window(a, b),
-        _ => false,
+/// Two runs of one mode have the same results in P and in the window.
+pub fn same(a: &Run, b: &Run) -> bool {
+    match (a.trap, b.trap) {
+        (None, None) => same_program(&a.after, &b.after) && same_window(a, b),
+        (a, b) => a == b,
     }
 }
 
-fn same_program(a: &State, b: &State, selectors: bool) -> bool {
+/// Two runs in different modes have the same results; IF and IOPL are among them.
+pub fn same_between_modes(a: &Run, b: &Run) -> bool {
+    let kept = |r: &Run| r.after.eflags & (f::IF | f::IOPL);
+    same(a, b) && (a.trap.is_some() || kept(a) == kept(b))
+}
+
+fn same_program(a: &State, b: &State) -> bool {
     let free = |s: &State| s.flags_image() & FREE;
     let segments = |s: &State| [0, 1, 2, 3, 4, 5].map(|n| s.seg[n].selector);
+    let compared = own_segments(a) && own_segments(b);
     a.gpr[..8] == b.gpr[..8]
         && a.eip == b.eip
         && free(a) == free(b)
-        && (!selectors || segments(a) == segments(b))
+        && (!compared || segments(a) == segments(b))
         && same_fpu(a, b)
         && a.xmm == b.xmm
         && a.mxcsr == b.mxcsr
@@ -98,19 +108,16 @@ fn same_window(a: &Run, b: &Run) -> bool {
 }
 
 /// What differs between two results, a line each.
-pub fn differences(a: &Run, b: &Run, selectors: bool) -> Vec<String> {
-    let outcome =
-        |r: &Run| r.fault.map_or("completes".to_owned(), |f| format!("traps with vector {}", f.vector));
-    if a.fault.is_some() != b.fault.is_some() {
-        return vec![format!("{}, and the other {}", outcome(a), outcome(b))];
+pub fn differences(a: &Run, b: &Run) -> Vec<String> {
+    let outcome = |r: &Run| r.trap.map_or("completes".to_owned(), |v| format!("traps with vector {v}"));
+    if a.trap != b.trap {
+        return vec![format!("the first {}, the second {}", outcome(a), outcome(b))];
     }
     let mut lines = registers(&a.after, &b.after);
-    if selectors {
-        let names = ["ES", "CS", "SS", "DS", "FS", "GS"];
-        for (n, name) in names.iter().enumerate() {
-            let (x, y) = (a.after.seg[n].selector, b.after.seg[n].selector);
-            lines.extend((x != y).then(|| format!("{name}: {x:04x}, {y:04x}")));
-        }
+    let names = ["ES", "CS", "SS", "DS", "FS", "GS"];
+    for (n, name) in names.iter().enumerate().filter(|_| own_segments(&a.after) && own_segments(&b.after)) {
+        let (x, y) = (a.after.seg[n].selector, b.after.seg[n].selector);
+        lines.extend((x != y).then(|| format!("{name}: {x:04x}, {y:04x}")));
     }
     if !same_window(a, b) {
         lines.push(format!("memory: {}; {}", listing(a), listing(b)));
@@ -123,7 +130,15 @@ fn registers(a: &State, b: &State) -> Vec<String> {
     let mut pairs: Vec<(&str, u32, u32)> =
         NAMES.iter().enumerate().map(|(n, name)| (*name, a.gpr[n] as u32, b.gpr[n] as u32)).collect();
     pairs.push(("EIP", a.eip, b.eip));
-    pairs.push(("flags", a.flags_image() & FREE, b.flags_image() & FREE));
+    let shown = |s: &State| s.flags_image() & (FREE | f::IF | f::IOPL);
+    pairs.push(("flags", shown(a), shown(b)));
+    let (x, y) = (&a.fpu, &b.fpu);
+    pairs.push(("FIP", x.ip, y.ip));
+    pairs.push(("FDP", x.dp, y.dp));
+    pairs.push(("FOP", x.opcode.into(), y.opcode.into()));
+    pairs.push(("x87 control", x.control.into(), y.control.into()));
+    pairs.push(("x87 status", x.status.into(), y.status.into()));
+    pairs.push(("MXCSR", a.mxcsr, b.mxcsr));
     let differ = pairs.into_iter().filter(|(_, x, y)| x != y);
     differ.map(|(name, x, y)| format!("{name}: {x:08x}, {y:08x}")).collect()
 }

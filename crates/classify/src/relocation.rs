@@ -34,9 +34,9 @@ relocations! {
     Tss "tss";
     /// The page tables likewise: another CR3.
     Pages "cr3";
-    /// Descriptors that no register holds have other contents.
+    /// Descriptors that no register holds, and the interrupt redirection bitmap, have other contents.
     HostTable "host-table";
-    /// EFLAGS.IF, VIF: whether interrupts are on is the monitor's.
+    /// EFLAGS.IF: whether interrupts are on is the monitor's.
     Interrupts "if";
     /// CR0.NE, AM.
     Control0 "cr0";
@@ -72,7 +72,7 @@ impl World {
             Relocation::Tss => {}
             Relocation::Pages => cpu.cr3 = at::TABLES[1],
             Relocation::HostTable => self.change_descriptors(),
-            Relocation::Interrupts => cpu.eflags ^= eflags::IF | eflags::VIF,
+            Relocation::Interrupts => cpu.eflags ^= eflags::IF,
             Relocation::Control0 => cpu.cr0 ^= cr0::NE | cr0::AM,
             Relocation::Control4 => cpu.cr4 ^= cr4::MCE | cr4::PGE,
             Relocation::Msrs => {
@@ -113,16 +113,20 @@ impl World {
         }
     }
 
-    /// Another limit and another available bit, and data that is no longer writable.
+    /// Another limit, another available bit, and data that is no longer writable or code no longer readable; vectors
+    /// sent elsewhere.
     fn change_descriptors(&mut self) {
         let others = [at::OTHER_DATA3, at::OTHER_CODE3, at::OTHER_DATA0, at::OTHER_CODE0, at::CONFORMING];
         for table in at::GDT {
             for selector in others {
                 let at = table + u32::from(selector & !7);
-                let d = self.memory.read(at, 8) ^ 0x0010_0000_0000_1000;
-                let code = d >> 43 & 1 == 1;
-                self.memory.write(at, 8, if code { d } else { d ^ 1 << 41 });
+                let d = self.memory.read(at, 8);
+                self.memory.write(at, 8, d ^ (1 << 52 | 1 << 41 | 0x1000));
             }
+        }
+        for at in at::TSS.iter().map(|t| t + 0x68) {
+            let map = self.memory.read(at, 8);
+            self.memory.write(at, 8, !map);
         }
     }
 }

@@ -158,18 +158,17 @@ impl Witness {
         x: Option<Relocation>,
         holds: bool,
     ) -> Replay {
-        let segments = !world.configuration().has(Configuration::VM);
         let mut runs = [Run::new(CpuModel::N270), Run::new(CpuModel::N270)];
         let second = if self.claim == Claim::Mode { Level::Supervisor } else { level };
         world.run(choice, level, None, &mut runs[0]);
         world.run(choice, second, x, &mut runs[1]);
         let shown = match self.claim {
-            Claim::Control => changed(&runs[0], segments).into_iter().map(str::to_owned).collect(),
-            _ => differences(&runs[0], &runs[1], !segments),
+            Claim::Control => changed(&runs[0]).into_iter().map(str::to_owned).collect(),
+            _ => differences(&runs[0], &runs[1]),
         };
         let after = |run: &Run, level: Level, x: Option<Relocation>| {
             let moved = x.map_or_else(String::new, |x| format!(", {} moved or changed", x.name()));
-            let end = run.fault.map_or("completes".to_owned(), |f| format!("traps, vector {}", f.vector));
+            let end = run.trap.map_or("completes".to_owned(), |v| format!("traps, vector {v}"));
             format!("{}{moved}: {end}", level_name(level))
         };
         Replay { holds, runs: [after(&runs[0], level, None), after(&runs[1], second, x)], shown }

@@ -7,9 +7,7 @@ use crate::model::{Effect, Memory, Model};
 use crate::relocation::Relocation;
 use crate::tables::{fill, held, tables};
 use crate::{CodeMode, Configuration, Form};
-use cpu::{
-    CpuModel, DescriptorTable, Fault, InterruptShadow, Kind, Segment, State, cr0, cr4, eflags, reg, seg,
-};
+use cpu::{CpuModel, DescriptorTable, InterruptShadow, Kind, Segment, State, cr0, cr4, eflags, reg, seg};
 use isa::Routine;
 use vmm::Atom;
 
@@ -18,7 +16,7 @@ use vmm::Atom;
 pub enum Level {
     /// CPL 3, or V86 mode.
     User,
-    /// CPL 0 of protected mode, or real mode.
+    /// CPL 0 of protected mode.
     Supervisor,
 }
 
@@ -34,8 +32,8 @@ pub struct Run {
     pub before: State,
     /// The state after.
     pub after: State,
-    /// The fault that it raised.
-    pub fault: Option<Fault>,
+    /// The vector of the trap that it ended in: an exception, or the entry through the monitor's IDT that INT n is.
+    pub trap: Option<u8>,
     /// Bytes of memory that changed, by address.
     pub changes: Vec<(u32, u8)>,
     /// What it did besides.
@@ -53,7 +51,7 @@ impl Run {
         Run {
             before: state.clone(),
             after: state,
-            fault: None,
+            trap: None,
             changes: Vec::new(),
             effects: Vec::new(),
             path: Vec::new(),
@@ -63,13 +61,13 @@ impl Run {
 
     /// It ended in a fault because a limit did not cover an access: the paper's memory trap.
     pub fn memory_trapped(&self) -> bool {
-        self.fault.is_some() && self.path.last() == Some(&(Atom::LimitCovers, false))
+        self.trap.is_some() && self.path.last() == Some(&(Atom::LimitCovers, false))
     }
 
     /// An arithmetic trap, which the paper sets aside likewise.
     pub fn arithmetic_trapped(&self) -> bool {
         use cpu::vector as v;
-        self.fault.is_some_and(|f| matches!(f.vector, v::DE | v::BR | v::OF | v::MF | v::XM))
+        self.trap.is_some_and(|vector| matches!(vector, v::DE | v::BR | v::MF | v::XM))
     }
 }
 
@@ -186,8 +184,9 @@ impl World {
             apic_base: outside.apic_base,
         };
         let Some(routine) = self.form.routine else { return };
-        out.fault = model.interpret(&insn, routine).err();
+        let fault = model.interpret(&insn, routine).err();
         out.after = model.cpu;
+        out.trap = fault.map(|f| f.vector).or_else(|| entered(out, &insn, routine));
         self.memory.changes(ran, &mut out.changes);
         self.memory.undo(mark);
     }
@@ -226,10 +225,9 @@ impl World {
             Axis::Debug => cpu.dr[7] |= 0x2000,
             Axis::Pae => {
                 cpu.cr4 |= cr4::PAE;
-                cpu.cr0 |= if cpu.cr0 & cr0::PE != 0 { cr0::PG } else { 0 };
+                cpu.cr0 |= cr0::PG;
                 let entry = if value == 1 { 1 } else { 3 };
                 at::TABLES.iter().for_each(|t| self.memory.write(*t, 8, entry));
-                (0..0x100).step_by(8).for_each(|n| self.memory.write(n, 8, entry));
             }
             Axis::Sysenter => cpu.sysenter[0] = 0,
             Axis::Local => cpu.ldtr = Segment::null(0),
@@ -245,6 +243,8 @@ impl World {
             Axis::Fxsr => cpu.cr4 &= !cr4::OSFXSR,
             Axis::Data => self.set_data(value, cpu),
             Axis::Table => cpu.idtr.limit = 0,
+            // the bitmap allows the port in this configuration
+            Axis::Task if self.configuration.has(Configuration::IOBITMAP) => {}
             Axis::Task => set_task(value, cpu),
             Axis::Accessed => self.clear_accessed(),
             _ => self.set_tss(axis, value),
@@ -252,8 +252,7 @@ impl World {
     }
 
     fn set_data(&mut self, value: u8, cpu: &mut State) {
-        let null = matches!(value, 1 | 4 | 5);
-        if self.configuration.has(Configuration::VM) && !(null && cpu.cr0 & cr0::PE == 0) {
+        if cpu.eflags & eflags::VM != 0 {
             return;
         }
         let held = match value {
@@ -261,14 +260,8 @@ impl World {
             3 => self.held(at::CONFORMING),
             _ => Segment::null(0),
         };
-        let all = [seg::DS, seg::ES, seg::FS, seg::GS, seg::SS];
-        let some = match value {
-            4 => &all[..],
-            5 => &all[1..4],
-            _ => &all[..4],
-        };
-        for n in some {
-            cpu.seg[usize::from(*n)] = held;
+        for n in [seg::DS, seg::ES, seg::FS, seg::GS] {
+            cpu.seg[usize::from(n)] = held;
         }
     }
 
@@ -369,6 +362,9 @@ impl World {
             R::Lmsw => self.memory.write(operand, 2, cpu.r16(reg::AX).into()),
             R::MovToCr | R::MovToDr => cpu.set_r32(insn.reg[1], number(choice, Axis::Value)),
             R::Lgdt | R::Lidt => self.memory.write(operand, 6, 0x1800_00f7),
+            R::Fldenv | R::Frstor => {
+                (0..28).for_each(|n| self.memory.write(operand + n, 1, 0x11 * u64::from(n % 8)))
+            }
             R::Fxrstor => {
                 let reserved = if choice.get(Axis::Offset) == 0 { 0x1f80 } else { 0xffff_0000 };
                 self.memory.write(operand + 24, 4, reserved);
@@ -398,6 +394,21 @@ impl World {
             self.memory.write(top + n * size, size, (*item).into());
         }
     }
+}
+
+/// The vector through whose gate an INT n or its like went. Where the redirection bitmap sends it to the program the
+/// monitor sees nothing of it.
+fn entered(run: &Run, insn: &isa::Insn, routine: Routine) -> Option<u8> {
+    let vector = match routine {
+        Routine::Int => insn.imm as u8,
+        Routine::Int1 => 1,
+        Routine::Int3 => 3,
+        Routine::Into => 4,
+        _ => return None,
+    };
+    let next = run.before.eip.wrapping_add(u32::from(insn.len));
+    let redirected = run.path.contains(&(Atom::InterruptRedirected, true));
+    (run.after.eip != next && !redirected).then_some(vector)
 }
 
 /// What is neither registers nor memory.
@@ -467,16 +478,10 @@ fn template(level: Level, vm: bool, code32: bool, configuration: Configuration, 
             seg::SS => stack,
             _ => at::DATA3,
         };
-        cpu.seg[usize::from(n)] = if vm {
-            Segment::real((at::WINDOW[0] >> 4) as u16, u16::from(cpu.cpl))
-        } else {
-            held(&memory, selector)
-        };
+        cpu.seg[usize::from(n)] =
+            if vm && user { Segment::real((at::WINDOW[0] >> 4) as u16, 3) } else { held(&memory, selector) };
     }
-    if vm {
-        cpu.eflags |= if user { eflags::VM } else { 0 };
-        cpu.cr0 &= if user { u32::MAX } else { !cr0::PE };
-    }
+    cpu.eflags |= if vm && user { eflags::VM } else { 0 };
     // the last x87 instruction was this program's
     cpu.fpu.cs = cpu.seg[usize::from(seg::CS)].selector;
     cpu.fpu.ds = cpu.seg[usize::from(seg::DS)].selector;

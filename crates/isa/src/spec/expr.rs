@@ -1,5 +1,7 @@
 //! Boolean expressions over configuration bits: names, `!`, `&`, `|`, parentheses.
 
+use std::fmt;
+
 /// A condition of a case.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Expr {
@@ -52,6 +54,24 @@ impl Expr {
                 all.extend(b.names());
                 all
             }
+        }
+    }
+}
+
+/// As the files write it.
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `|` binds loosest
+        let within = |e: &Expr| match e {
+            Expr::Or(..) => format!("({e})"),
+            _ => e.to_string(),
+        };
+        match self {
+            Expr::Bit(name) => f.write_str(name),
+            Expr::Not(e) if matches!(**e, Expr::And(..)) => write!(f, "!({e})"),
+            Expr::Not(e) => write!(f, "!{}", within(e)),
+            Expr::And(a, b) => write!(f, "{} & {}", within(a), within(b)),
+            Expr::Or(a, b) => write!(f, "{a} | {b}"),
         }
     }
 }
@@ -140,6 +160,18 @@ mod tests {
         assert!(!value("!(A | B)", &["B"]));
         assert!(value(" VM&IOPL3 ", &["VM", "IOPL3"]));
         assert!(value("!!A", &["A"]));
+    }
+
+    /// What is printed reads back as the same.
+    #[test]
+    fn printed() {
+        for text in
+            ["A", "!A", "A & B | C", "(A | B) & !C", "!(A | B)", "!(A & B) | C", "!!A", "A & (B | C & D)"]
+        {
+            let e = Expr::parse(text).expect(text);
+            assert_eq!(e.to_string(), text);
+            assert_eq!(Expr::parse(&e.to_string()), Ok(e));
+        }
     }
 
     #[test]

@@ -1,0 +1,200 @@
+//! The ledger: where voters disagree about a form, what each says, and who is right by the manual.
+
+use crate::catalogue::{beyond_the_model, join, modelled, specified};
+use crate::derive::{Class, in_parallel, lattice};
+use crate::forms::{self, CodeMode};
+use crate::{Configuration, Derivation};
+use cpu::CpuModel;
+use isa::Code;
+use isa::spec::{self, Isa};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Somebody who classifies instructions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Voter {
+    /// The derivation from Ringer's own semantics.
+    Derivation,
+    /// iced-x86's `is_privileged`.
+    Iced,
+    /// The host CPU at CPL 3.
+    Host,
+    /// QEMU's TCG.
+    Qemu,
+    /// Bochs.
+    Bochs,
+    /// Intel's XED.
+    Xed,
+    /// KVM's instruction emulator.
+    Kvm,
+}
+
+/// A voter does not say what the specification says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Disagreement {
+    /// Who.
+    pub voter: Voter,
+    /// Of which form.
+    pub code: Code,
+    /// In code of 16, 32 or 64 bits.
+    pub mode: u8,
+    /// The configuration's bits that are set.
+    pub configuration: String,
+    /// What the voter says.
+    pub says: String,
+    /// What the specification says.
+    pub specified: String,
+}
+
+/// A disagreement that was looked into.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ruling {
+    /// Who disagrees.
+    pub voter: Voter,
+    /// About which forms: names of `Code`, one with `*` at its end is a prefix.
+    pub forms: Vec<String>,
+    /// What the voter says.
+    pub says: String,
+    /// Who is right: the specification, or the voter.
+    pub right: Right,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// The manual's section, or where the voter's error is known from.
+    pub source: String,
+}
+
+/// Who is right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Right {
+    /// What the rows say.
+    Specification,
+    /// Neither: they speak of different things.
+    Both,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    entry: Vec<Ruling>,
+}
+
+/// The file's text.
+const TEXT: &str = include_str!("../../../isa-specs/ledger.toml");
+
+/// The rulings that are written down.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn rulings() -> Result<Vec<Ruling>, toml::de::Error> {
+    Ok(toml::from_str::<File>(TEXT)?.entry)
+}
+
+impl Ruling {
+    /// It is about this.
+    pub fn settles(&self, d: &Disagreement) -> bool {
+        let name = format!("{:?}", d.code);
+        let named = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => *pattern == name,
+        };
+        self.voter == d.voter && self.says == d.says && self.forms.iter().any(named)
+    }
+}
+
+/// Where the derivation differs from the specification, in every configuration that makes a difference to a form.
+pub fn derivation_against(isa: &Isa) -> Vec<Disagreement> {
+    let rows = rows(isa);
+    let mut all = Vec::new();
+    for mode in CodeMode::ALL {
+        for ((code, configuration), class) in derived_everywhere(mode) {
+            let pair = (code, mode.bits() as u8);
+            let Some(form) = rows.get(&pair) else { continue };
+            let Ok(bits) = spec::Configuration::parse(isa, &configuration.names()) else { continue };
+            debug_assert_eq!(modelled(&bits), configuration);
+            let specified = specified(form.case(&bits));
+            let (says, said) = (comparable(class, specified), comparable(specified, class));
+            if says != said {
+                let (configuration, voter) = (configuration.names(), Voter::Derivation);
+                all.push(Disagreement { voter, code, mode: pair.1, configuration, says, specified: said });
+            }
+        }
+    }
+    all
+}
+
+type Derived = BTreeMap<(Code, Configuration), Class>;
+
+fn derived_everywhere(mode: CodeMode) -> Derived {
+    let forms = forms::all(mode, CpuModel::N270);
+    let lattices = in_parallel(&forms, |f| lattice(f, Configuration::default()));
+    let mut groups: BTreeMap<(Code, Configuration), Vec<Derivation>> = BTreeMap::new();
+    for (form, lattice) in forms.iter().zip(lattices) {
+        for d in lattice {
+            groups.entry((form.code(), d.configuration)).or_default().push(d);
+        }
+    }
+    groups.into_iter().map(|(key, all)| (key, join(all.iter()).class)).collect()
+}
+
+/// A class in words. A privileged instruction's result always depends on the mode: that goes without saying.
+fn comparable(class: Class, other: Class) -> String {
+    let obvious = class.privileged && other.privileged;
+    let kinds: Vec<&str> = class.kinds().into_iter().filter(|k| !(obvious && *k == "mode")).collect();
+    let mut words = vec![if class.privileged { "privileged" } else { "unprivileged" }];
+    words.extend(kinds);
+    if class.user {
+        words.push("user");
+    }
+    words.join(" ")
+}
+
+fn rows(isa: &Isa) -> BTreeMap<spec::Pair, &spec::Form> {
+    isa.forms.iter().flat_map(|f| f.pairs.iter().map(move |p| (*p, f))).collect()
+}
+
+/// Where iced's `is_privileged` differs from the specification's in its default configuration.
+pub fn iced_against(isa: &Isa) -> Vec<Disagreement> {
+    let configuration = spec::Configuration::default_of(isa);
+    let mut all = Vec::new();
+    for form in &isa.forms {
+        let class = specified(form.case(&configuration));
+        let word = |privileged: bool| if privileged { "privileged" } else { "unprivileged" }.to_owned();
+        for (code, mode) in &form.pairs {
+            let says = code.op_code().is_privileged();
+            if says != class.privileged {
+                let (says, specified) = (word(says), word(class.privileged));
+                let configuration = String::new();
+                all.push(Disagreement {
+                    voter: Voter::Iced,
+                    code: *code,
+                    mode: *mode,
+                    configuration,
+                    says,
+                    specified,
+                });
+            }
+        }
+    }
+    all
+}
+
+/// Disagreements that no ruling settles, and rulings that settle none.
+pub fn unexplained<'a>(
+    found: &'a [Disagreement],
+    rulings: &'a [Ruling],
+    voter: Voter,
+) -> (Vec<&'a Disagreement>, Vec<&'a Ruling>) {
+    let own: Vec<&Ruling> = rulings.iter().filter(|r| r.voter == voter).collect();
+    let open = found.iter().filter(|d| !own.iter().any(|r| r.settles(d))).collect();
+    let idle = own.into_iter().filter(|r| !found.iter().any(|d| r.settles(d))).collect();
+    (open, idle)
+}
+
+/// Forms that are derived, and those that the model has nothing to say of.
+pub fn derived_forms(mode: CodeMode) -> (BTreeSet<Code>, BTreeSet<Code>) {
+    let all: BTreeSet<Code> = forms::all(mode, CpuModel::N270).iter().map(forms::Form::code).collect();
+    all.into_iter().partition(|code| !beyond_the_model(*code))
+}
