@@ -1,0 +1,5 @@
+//! The constructive side of Popek and Goldberg's paper (CACM 17(7), 1974), to be run and to be broken.
+#![forbid(unsafe_code)]
+
+pub mod definitions;
+pub mod third;
