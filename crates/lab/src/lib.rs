@@ -2,4 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod definitions;
+pub mod equivalence;
+pub mod monitor;
+pub mod random;
 pub mod third;
