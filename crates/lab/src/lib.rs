@@ -6,3 +6,4 @@ pub mod equivalence;
 pub mod monitor;
 pub mod random;
 pub mod third;
+pub mod x86;

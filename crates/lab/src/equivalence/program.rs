@@ -58,13 +58,16 @@ fn address(r: &mut Random) -> Word {
 }
 
 fn instruction(r: &mut Random) -> Instruction {
-    // the first half are the innocuous ones, of which programs mostly are
-    let mut op = if r.percent(80) { Op::ALL[r.below(14) as usize] } else { r.pick(&Op::ALL[14..]) };
+    // programs mostly are of innocuous ones
+    let (innocuous, others) = Op::ALL.split_at(Op::Svc as usize);
+    let from = if r.percent(80) { innocuous } else { others };
+    let mut op = r.pick(from);
     if matches!(op, Op::Halt | Op::Svc) && r.percent(75) {
         op = r.pick(&[Op::Out, Op::Lpsw]);
     }
     let a = match op {
         Op::Lpsw | Op::Setr if r.percent(80) => r.below(TABLE),
+        Op::Shl | Op::Shr => r.below(70),
         Op::Jmp | Op::Bz | Op::Bnz | Op::Call | Op::Jrst => address(r),
         _ if r.percent(60) => TABLE + r.below(DATA - TABLE),
         // the new PSW is seldom overwritten: what follows are mostly traps

@@ -43,6 +43,7 @@ impl Default for Interpreters {
         all.set(Op::Rrel, rrel);
         all.set(Op::Setr, setr);
         all.set(Op::Sett, sett);
+        all.set(Op::Rtim, rtim);
         all.set(Op::Popf, popf);
         all.set(Op::Halt, halt);
         all.set(Op::Out, out);
@@ -92,6 +93,12 @@ fn setr(v: &mut Virtual<'_>, a: Word) -> Result<(), Cause> {
 
 fn sett(v: &mut Virtual<'_>, a: Word) -> Result<(), Cause> {
     v.processor.timer = v.format.address(v.operand(a)?);
+    v.advance();
+    Ok(())
+}
+
+fn rtim(v: &mut Virtual<'_>, _: Word) -> Result<(), Cause> {
+    v.processor.acc = v.processor.timer;
     v.advance();
     Ok(())
 }

@@ -234,7 +234,8 @@ impl<H: Machine> Monitor<H> {
     /// Loads the machine's registers for the guest. Whose alarm the timer is.
     fn enter(&mut self) -> Alarm {
         let v = self.guest().processor;
-        let own = !v.mask && v.timer != 0 && v.timer <= self.quantum;
+        let counts = v.psw.mode == Mode::User && !v.mask;
+        let own = counts && v.timer != 0 && v.timer <= self.quantum;
         let real = self.guest().region.compose(v.psw);
         let p = self.host.processor_mut();
         (p.psw, p.acc, p.mask, p.halted) = (real, v.acc, false, false);
@@ -249,7 +250,7 @@ impl<H: Machine> Monitor<H> {
         let v = &mut guest.processor;
         (v.psw.p, v.acc) = (old.p, acc);
         v.steps += steps;
-        if v.timer != 0 {
+        if v.timer != 0 && v.psw.mode == Mode::User {
             // masked, it waits at 1 for the mask to open
             v.timer = v.timer.saturating_sub(steps).max(Word::from(v.mask));
         }

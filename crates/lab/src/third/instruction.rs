@@ -21,6 +21,12 @@ pub enum Op {
     Add,
     /// A := A minus the word at a.
     Sub,
+    /// A := A and the word at a, bit by bit.
+    And,
+    /// A := A shifted left by a bits.
+    Shl,
+    /// A := A shifted right by a bits.
+    Shr,
     /// A := 1 if A is less than the word at a, else 0.
     Lt,
     /// P := a.
@@ -45,6 +51,8 @@ pub enum Op {
     Setr,
     /// The timer := the word at a; 0 stops it.
     Sett,
+    /// A := the timer.
+    Rtim,
     /// The mask := the lowest bit of A.
     Popf,
     /// Halts the processor.
@@ -57,7 +65,7 @@ pub enum Op {
 
 impl Op {
     /// All, in the order of their numbers, the first of which is 1: a word of zeros is no instruction.
-    pub const ALL: [Op; 24] = [
+    pub const ALL: [Op; 28] = [
         Op::Nop,
         Op::Li,
         Op::Ld,
@@ -66,6 +74,9 @@ impl Op {
         Op::Stx,
         Op::Add,
         Op::Sub,
+        Op::And,
+        Op::Shl,
+        Op::Shr,
         Op::Lt,
         Op::Jmp,
         Op::Bz,
@@ -78,6 +89,7 @@ impl Op {
         Op::Rrel,
         Op::Setr,
         Op::Sett,
+        Op::Rtim,
         Op::Popf,
         Op::Halt,
         Op::Out,
@@ -86,9 +98,10 @@ impl Op {
 
     /// The mnemonic.
     pub fn name(self) -> &'static str {
-        const NAMES: [&str; 24] = [
-            "NOP", "LI", "LD", "ST", "LDX", "STX", "ADD", "SUB", "LT", "JMP", "BZ", "BNZ", "CALL", "RET",
-            "SVC", "LPSW", "RMODE", "RREL", "SETR", "SETT", "POPF", "HALT", "OUT", "JRST",
+        const NAMES: [&str; 28] = [
+            "NOP", "LI", "LD", "ST", "LDX", "STX", "ADD", "SUB", "AND", "SHL", "SHR", "LT", "JMP", "BZ",
+            "BNZ", "CALL", "RET", "SVC", "LPSW", "RMODE", "RREL", "SETR", "SETT", "RTIM", "POPF", "HALT",
+            "OUT", "JRST",
         ];
         NAMES[self as usize]
     }
@@ -101,7 +114,7 @@ impl Op {
 
     /// Its address means something.
     pub fn has_operand(self) -> bool {
-        !matches!(self, Op::Nop | Op::Ret | Op::Rmode | Op::Rrel | Op::Popf | Op::Halt | Op::Out)
+        !matches!(self, Op::Nop | Op::Ret | Op::Rmode | Op::Rrel | Op::Rtim | Op::Popf | Op::Halt | Op::Out)
     }
 }
 
@@ -186,7 +199,7 @@ impl Instruction {
 
     /// As a word: the number in the low 8 bits, the address above.
     pub fn encode(self) -> Word {
-        self.op as Word + 1 | self.a << 8
+        (self.op as Word + 1) | (self.a << 8)
     }
 
     /// From a word, if it is one.

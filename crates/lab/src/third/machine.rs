@@ -29,7 +29,7 @@ pub struct Processor {
     pub psw: Psw,
     /// The accumulator.
     pub acc: Word,
-    /// Instructions until the timer traps, that step included; 0: it is off.
+    /// Instructions of user mode until the timer traps, that step included; 0: it is off.
     pub timer: Word,
     /// The timer's trap is held off: the timer waits at 1.
     pub mask: bool,
@@ -67,7 +67,7 @@ pub fn translate(a: Word, r: Relocation, q: usize) -> Result<usize, Cause> {
     if a + r.l >= q as Word || a >= r.b { Err(Cause::Memory) } else { Ok((a + r.l) as usize) }
 }
 
-/// Counts one instruction on the timer.
+/// Counts one instruction, in user mode on the timer as well.
 ///
 /// # Errors
 /// The timer trap: the instruction is not begun.
@@ -75,6 +75,7 @@ pub fn translate(a: Word, r: Relocation, q: usize) -> Result<usize, Cause> {
 pub fn tick(p: &mut Processor) -> Result<(), Cause> {
     p.steps += 1;
     match p.timer {
+        _ if p.psw.mode == Mode::Supervisor => {}
         0 => {}
         1 if p.mask => {}
         1 => {
@@ -140,6 +141,9 @@ pub fn execute<S: Storage>(i: Instruction, p: &mut Processor, s: &mut S, isa: Is
         }
         Op::Add => p.acc = f.word(p.acc.wrapping_add(operand(p, s)?)),
         Op::Sub => p.acc = f.word(p.acc.wrapping_sub(operand(p, s)?)),
+        Op::And => p.acc &= operand(p, s)?,
+        Op::Shl => p.acc = f.word(p.acc.checked_shl(i.a as u32).unwrap_or(0)),
+        Op::Shr => p.acc = p.acc.checked_shr(i.a as u32).unwrap_or(0),
         Op::Lt => p.acc = Word::from(p.acc < operand(p, s)?),
         Op::Jmp => to = i.a,
         Op::Bz => to = if p.acc == 0 { i.a } else { next },
@@ -155,6 +159,7 @@ pub fn execute<S: Storage>(i: Instruction, p: &mut Processor, s: &mut S, isa: Is
         Op::Rrel => p.acc = p.psw.r.pack(f),
         Op::Setr => p.psw.r = Relocation::unpack(operand(p, s)?, f),
         Op::Sett => p.timer = f.address(operand(p, s)?),
+        Op::Rtim => p.acc = p.timer,
         Op::Popf => p.mask = p.acc & 1 == 1,
         Op::Halt => p.halted = true,
         Op::Out => s.print(p.acc),

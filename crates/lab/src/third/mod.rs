@@ -6,7 +6,8 @@
 //!
 //! What is added to the paper's machine. One general register, the accumulator: it belongs to the program, and a
 //! trap handler has to save it itself. The stored PSW says which trap it was, as System/360's old PSW does. A timer
-//! counts instructions and traps; a mask holds its trap off. There is a console, and the processor can be halted.
+//! counts the instructions of user mode and traps, so that handlers have time to save what they need; a mask holds its
+//! trap off. There is a console, and the processor can be halted.
 //! Timer, mask, console and processor are resources, as R is.
 
 mod instruction;
