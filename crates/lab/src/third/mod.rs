@@ -10,10 +10,12 @@
 //! trap off. There is a console, and the processor can be halted.
 //! Timer, mask, console and processor are resources, as R is.
 
+mod assembler;
 mod instruction;
 mod machine;
 mod word;
 
+pub use assembler::{Assembly, AssemblyError, assemble};
 pub use instruction::{Instruction, Op, UserMode, Variant};
 pub use machine::{
     Event, Isa, Machine, Processor, Real, Storage, Store, execute, fetch, step, tick, translate,
