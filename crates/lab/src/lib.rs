@@ -4,7 +4,10 @@
 pub mod coded;
 pub mod definitions;
 pub mod equivalence;
+mod lessons;
 pub mod monitor;
 pub mod random;
 pub mod third;
 pub mod x86;
+
+pub use lessons::{LESSONS, Lesson, lesson};
