@@ -3,7 +3,7 @@
 use isa::Routine;
 use lab::random::Random;
 use lab::x86::{Bare, Deprivileged, Difference, Manner, PLACE, Program, SENSITIVE, Sensitive, WINDOW};
-use lab::x86::{compare, differences, f, segment};
+use lab::x86::{compare, compare_paged, differences, f, segment};
 use std::time::Instant;
 
 fn programs(default: u64) -> u64 {
@@ -121,4 +121,16 @@ fn a_missing_interpreter_is_found() {
         });
         assert!(differ, "{name}");
     }
+}
+
+#[test]
+fn a_guest_with_paging_cannot_tell_either() {
+    let (start, n) = (Instant::now(), programs(20_000) / 4);
+    let report = compare_paged(n, 1).unwrap();
+    println!("{n} programs, {:?}, {:?}, {:?}", report.counts, report.shadow, start.elapsed());
+    if let Some(d) = report.difference {
+        panic!("{d}");
+    }
+    let s = report.shadow;
+    assert!(s.fills > 5 * n && s.reflected > n / 2 && s.traced > n && s.dropped > n);
 }

@@ -95,6 +95,8 @@ impl Chip {
     pub(super) fn load(&mut self, cpu: &State, at: u32, image: &[u8]) {
         self.cpu = cpu.clone();
         self.mem.write_physical(u64::from(at), image);
+        // tables of the program before may have been there
+        self.vmm.memory_written(&mut self.mem);
         self.vmm.board = Ports::default();
         self.vmm.synchronise(&self.cpu, &mut self.mem);
     }

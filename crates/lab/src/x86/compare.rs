@@ -4,6 +4,7 @@ use super::bare::Bare;
 use super::chip::Manner;
 use super::monitor::{Counts, Deprivileged};
 use super::program::{Program, Sensitive};
+use super::shadow::ShadowCounts;
 use crate::random::Random;
 use cpu::{Activity, Segment, State, seg};
 use isa::spec::{Configuration, Specs, Theorem, prove};
@@ -63,6 +64,8 @@ pub struct Report {
     pub programs: u64,
     /// What became of their instructions.
     pub counts: Counts,
+    /// What the shadow page tables did.
+    pub shadow: ShadowCounts,
     /// The first difference; the comparison ends with it.
     pub difference: Option<Difference>,
 }
@@ -72,16 +75,33 @@ pub struct Report {
 /// # Errors
 /// The host has not the address space.
 pub fn compare(manner: Manner, families: &[&Sensitive], n: u64, seed: u64) -> Result<Report, MemoryError> {
+    compare_programs(manner, n, |number| Program::random(&mut Random::new(seed, number), families))
+}
+
+/// The same of programs with paging, on the modified processor, up to the first difference.
+///
+/// # Errors
+/// The host has not the address space.
+pub fn compare_paged(n: u64, seed: u64) -> Result<Report, MemoryError> {
+    compare_programs(Manner::Modified, n, |number| Program::paged(&mut Random::new(seed, number)))
+}
+
+fn compare_programs(manner: Manner, n: u64, make: impl Fn(u64) -> Program) -> Result<Report, MemoryError> {
     let mut pair = (Bare::new(manner)?, Deprivileged::new(manner)?);
     let mut report = Report::default();
     for number in 0..n {
-        let program = Program::random(&mut Random::new(seed, number), families);
+        let program = make(number);
         let found = differ(&mut pair, &program);
         let counts = pair.1.counts();
         report.programs += 1;
         report.counts.direct += counts.direct;
         report.counts.interpreted += counts.interpreted;
         report.counts.reflected += counts.reflected;
+        let shadow = pair.1.shadow.counts();
+        report.shadow.fills += shadow.fills;
+        report.shadow.reflected += shadow.reflected;
+        report.shadow.traced += shadow.traced;
+        report.shadow.dropped += shadow.dropped;
         if found {
             let located = locate(&mut pair, &program);
             report.difference = located.map(|d| Difference { program: number, ..d });

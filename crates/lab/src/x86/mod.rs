@@ -14,14 +14,17 @@ mod chip;
 mod compare;
 mod layout;
 mod monitor;
+mod paged;
 mod program;
 mod relocate;
+mod shadow;
 pub mod system;
 
 pub use bare::Bare;
 pub use chip::{Chip, Manner, Ports};
-pub use compare::{Difference, Report, Source, compare, differences};
+pub use compare::{Difference, Report, Source, compare, compare_paged, differences};
 pub use layout::{CODE, WINDOW};
 pub use monitor::{Counts, Deprivileged};
 pub use program::{Program, SENSITIVE, Sensitive};
 pub use relocate::{PLACE, f, segment};
+pub use shadow::{Shadow, ShadowCounts};

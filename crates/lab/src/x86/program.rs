@@ -19,6 +19,13 @@ pub struct Sensitive {
     emit: fn(&mut Code<'_>),
 }
 
+impl Sensitive {
+    /// A family of instructions that trap, or that need not.
+    pub(super) const fn of(name: &'static str, emit: fn(&mut Code<'_>)) -> Sensitive {
+        Sensitive { name, critical: false, emit }
+    }
+}
+
 /// The families that programs are made of.
 pub const SENSITIVE: &[Sensitive] = &[
     Sensitive { name: "POPF", critical: true, emit: popf },
@@ -67,8 +74,13 @@ pub struct Program {
 impl Program {
     /// A random program: about half of it innocuous, the rest of the families given.
     pub fn random<'a>(r: &'a mut Random, families: &'a [&'a Sensitive]) -> Program {
+        Program::with_start(r, families, &[])
+    }
+
+    /// The same, behind some bytes of code.
+    pub(super) fn with_start<'a>(r: &'a mut Random, families: &'a [&'a Sensitive], start: &[u8]) -> Program {
         let units = 20 + r.below(40);
-        let mut code = Code { random: r, bytes: Vec::new(), families, inner: false };
+        let mut code = Code { random: r, bytes: start.to_vec(), families, inner: false };
         for n in GENERAL {
             let value = code.random.next() as u32;
             code.mov(n, value);
@@ -95,8 +107,8 @@ impl Program {
 }
 
 /// Code that is being written.
-struct Code<'a> {
-    random: &'a mut Random,
+pub(super) struct Code<'a> {
+    pub(super) random: &'a mut Random,
     bytes: Vec<u8>,
     families: &'a [&'a Sensitive],
     /// Between a way to user mode and the way back.
@@ -114,14 +126,14 @@ fn idt_image(r: &mut Random) -> u32 {
 }
 
 impl Code<'_> {
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
-    fn register(&mut self) -> u8 {
+    pub(super) fn register(&mut self) -> u8 {
         self.random.pick(&GENERAL)
     }
     /// MOV r32, imm32.
-    fn mov(&mut self, n: u8, value: u32) {
+    pub(super) fn mov(&mut self, n: u8, value: u32) {
         self.bytes(&[0xb8 + n]);
         self.bytes(&value.to_le_bytes());
     }
@@ -132,7 +144,7 @@ impl Code<'_> {
         self.bytes(&[0xc0 | extension << 3 | n]);
     }
     /// An instruction with a memory operand.
-    fn on_memory(&mut self, opcode: &[u8], extension: u8, place: fn(&mut Random) -> u32) {
+    pub(super) fn on_memory(&mut self, opcode: &[u8], extension: u8, place: fn(&mut Random) -> u32) {
         let to = place(self.random);
         self.bytes(opcode);
         self.bytes(&[extension << 3 | 5]);

@@ -1,6 +1,7 @@
 //! f on x86: the state that the processor has while a guest runs deprivileged.
 
 use super::layout::{TASK, WINDOW, descriptor};
+use super::shadow::{HIGH, ROOT};
 use cpu::{DescriptorTable, Segment, State, cr0, eflags, rights, seg};
 
 /// Flags that a program may have as it likes, at any privilege level.
@@ -37,27 +38,48 @@ pub fn segment(guest: &Segment) -> Segment {
     s
 }
 
+/// A segment of a guest that uses paging: there the shadow tables confine it, and the bases are its own. The end of the
+/// linear space is the monitor's.
+fn paged_segment(guest: &Segment) -> Segment {
+    if !guest.usable() || guest.expand_down() || guest.base >= HIGH {
+        return Segment::null(guest.selector);
+    }
+    let mut s = *guest;
+    s.limit = guest.limit.min(HIGH - 1 - guest.base);
+    s.rights |= rights::DPL;
+    s.refresh();
+    s
+}
+
 /// f: the processor's state for a virtual state. Program registers and the program's own flags are as they are; CPL is
-/// 3, IOPL 0, IF is on, segments are moved, and the tables' registers are the monitor's.
+/// 3, IOPL 0, IF is on, segments are moved, the tables' registers are the monitor's, and so is CR3 where there is paging.
 pub fn f(guest: &State) -> State {
     let mut real = guest.clone();
+    let paging = guest.cr0 & cr0::PG != 0;
+    let (moved, own): (fn(&Segment) -> Segment, u32) =
+        if paging { (paged_segment, HIGH) } else { (segment, 0) };
     real.cpl = 3;
     real.eflags = guest.eflags & OWN_FLAGS | eflags::IF | eflags::RESERVED1;
     for n in 0..6 {
-        real.seg[n] = segment(&guest.seg[n]);
+        real.seg[n] = moved(&guest.seg[n]);
         // the RPL of these two is the CPL; the others' is what the guest has loaded
         if matches!(n as u8, seg::CS | seg::SS) {
             real.seg[n].selector |= 3;
         }
     }
-    real.cr0 = HOST_CR0 | guest.cr0 & GUEST_CR0;
-    (real.cr2, real.cr3, real.cr4) = (0, 0, 0);
+    real.cr0 = HOST_CR0 | guest.cr0 & GUEST_CR0 | if paging { cr0::PG } else { 0 };
+    (real.cr2, real.cr3, real.cr4) = (0, if paging { ROOT } else { 0 }, 0);
     real.dr = State::new(guest.model).dr;
-    real.gdtr = DescriptorTable { base: HOST_GDT, limit: 0x7f };
-    real.idtr = DescriptorTable { base: HOST_IDT, limit: 0 };
+    real.gdtr = DescriptorTable { base: own + HOST_GDT, limit: 0x7f };
+    real.idtr = DescriptorTable { base: own + HOST_IDT, limit: 0 };
     real.ldtr = Segment { rights: rights::UNUSABLE, ..Segment::default() };
-    real.tr =
-        Segment { base: HOST_TSS, limit: 0x67, rights: 0x8b, selector: HOST_TASK, ..Segment::default() };
+    real.tr = Segment {
+        base: own + HOST_TSS,
+        limit: 0x67,
+        rights: 0x8b,
+        selector: HOST_TASK,
+        ..Segment::default()
+    };
     real.shadow_until = 0;
     real
 }

@@ -3,8 +3,9 @@
 use super::chip::Ports;
 use super::layout::WINDOW;
 use super::relocate::PLACE;
-use cpu::{Fault, State};
-use mem::Memory;
+use super::shadow::{Shadow, translate};
+use cpu::{Fault, State, cr0};
+use mem::{Access, Memory};
 use vmm::{Atom, Privilege, System};
 
 /// A virtual machine in the hands of an interpreter.
@@ -12,20 +13,39 @@ pub struct Virtual<'a> {
     pub(super) cpu: &'a mut State,
     pub(super) mem: &'a mut Memory,
     pub(super) ports: &'a mut Ports,
+    pub(super) shadow: &'a mut Shadow,
+    /// The interpreter has changed the address space.
+    pub(super) changed: bool,
 }
 
 impl Virtual<'_> {
-    /// Where bytes of the guest's memory are. What a system structure has outside of the window is not there.
-    fn place(linear: u32) -> Option<u64> {
-        (linear < WINDOW).then(|| u64::from(PLACE + linear))
+    /// The guest-physical address of a linear one.
+    fn physical(&mut self, linear: u32, write: bool, privilege: Privilege) -> Result<u32, Fault> {
+        if self.cpu.cr0 & cr0::PG == 0 {
+            return Ok(linear);
+        }
+        let user = self.cpu.cpl == 3 && privilege == Privilege::Current;
+        let walk = translate(self.cpu, self.mem, linear, Access { write, user, fetch: false })?;
+        Ok(walk.frame as u32 | linear & 0xfff)
     }
 
-    fn byte(&self, linear: u32) -> u8 {
+    /// A byte of the guest's memory. What a system structure has outside of the window is not there.
+    fn byte(&self, at: u32) -> u8 {
         let mut byte = [0];
-        if let Some(at) = Virtual::place(linear) {
-            self.mem.read_physical(at, &mut byte);
+        if at < WINDOW {
+            self.mem.read_physical(u64::from(PLACE + at), &mut byte);
         }
         byte[0]
+    }
+
+    fn put(&mut self, at: u32, byte: u8) {
+        if at >= WINDOW {
+            return;
+        }
+        self.mem.write_physical(u64::from(PLACE + at), &[byte]);
+        if self.shadow.is_traced(at & !0xfff) {
+            self.shadow.wrote(self.mem, at & !0xfff, at & 0xfff);
+        }
     }
 }
 
@@ -39,19 +59,28 @@ impl System for Virtual<'_> {
     fn ask(&mut self, _: Atom, truth: bool) -> bool {
         truth
     }
-    fn load(&mut self, linear: u32, size: u32, _: Privilege) -> Result<u64, Fault> {
-        let byte = |n: u32| u64::from(self.byte(linear.wrapping_add(n)));
-        Ok((0..size).fold(0, |value, n| value | byte(n) << (8 * n)))
-    }
-    fn store(&mut self, linear: u32, size: u32, value: u64, _: Privilege) -> Result<(), Fault> {
+    fn load(&mut self, linear: u32, size: u32, privilege: Privilege) -> Result<u64, Fault> {
+        let mut value = 0;
         for n in 0..size {
-            if let Some(at) = Virtual::place(linear.wrapping_add(n)) {
-                self.mem.write_physical(at, &[(value >> (8 * n)) as u8]);
-            }
+            let at = self.physical(linear.wrapping_add(n), false, privilege)?;
+            value |= u64::from(self.byte(at)) << (8 * n);
+        }
+        Ok(value)
+    }
+    fn store(&mut self, linear: u32, size: u32, value: u64, privilege: Privilege) -> Result<(), Fault> {
+        let mut places = [0; 8];
+        for (n, place) in (0..size).zip(&mut places) {
+            *place = self.physical(linear.wrapping_add(n), true, privilege)?;
+        }
+        for (n, place) in (0..size).zip(places) {
+            self.put(place, (value >> (8 * n)) as u8);
         }
         Ok(())
     }
-    fn probe(&mut self, _: u32, _: u32, _: bool, _: Privilege) -> Result<(), Fault> {
+    fn probe(&mut self, linear: u32, size: u32, write: bool, privilege: Privilege) -> Result<(), Fault> {
+        for n in 0..size {
+            self.physical(linear.wrapping_add(n), write, privilege)?;
+        }
         Ok(())
     }
     fn port_in(&mut self, port: u16, size: u32) -> u32 {
@@ -70,8 +99,11 @@ impl System for Virtual<'_> {
         0
     }
     fn set_apic_base(&mut self, _: u32) {}
-    // there is no paging, and the processor's registers are made anew before the guest goes on
-    fn address_space_changed(&mut self) {}
-    fn invalidate_page(&mut self, _: u32) {}
+    fn address_space_changed(&mut self) {
+        self.changed = true;
+    }
+    fn invalidate_page(&mut self, linear: u32) {
+        self.shadow.drop_page(self.mem, linear >> 12);
+    }
     fn watchpoints_changed(&mut self) {}
 }
