@@ -159,3 +159,33 @@ fn robin_irvine() {
         ],
     );
 }
+
+#[test]
+fn shadow_paging() {
+    let text = run("shadow-paging");
+    holds(
+        &text,
+        &[
+            "frame 0e000 holds a table: stores to it are traced",
+            "00400000: page 00400 is frame 05000, shown to read and write",
+            "00401000: page 00401 is frame 08000, shown to read\n",
+            "entry 000 of table 0e000 written, pages taken away: 1",
+            "00400000: page 00400 is frame 08000, shown to read\n",
+            "00402000: the guest's tables do not have it: its own page fault",
+            "500 random programs that change their tables: no difference",
+        ],
+    );
+    assert!(!text.contains("DIFFERENT"));
+}
+
+#[test]
+fn paravirtual() {
+    let text = run("paravirtual");
+    let row = |name: &str| -> Vec<String> {
+        let line = text.lines().find(|l| l.starts_with(name)).expect("a row");
+        line[36..].split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(row("as it is, on the modified processor"), ["6", "8", "0", "14", "1", "78"]);
+    assert_eq!(row("as it is, on x86"), ["4", "8", "0", "12", "0", "78"]);
+    assert_eq!(row("rewritten, on x86"), ["0", "0", "6", "6", "1", "78"]);
+}

@@ -134,3 +134,19 @@ fn a_guest_with_paging_cannot_tell_either() {
     let s = report.shadow;
     assert!(s.fills > 5 * n && s.reflected > n / 2 && s.traced > n && s.dropped > n);
 }
+
+#[test]
+fn a_monitor_without_traces_is_found() {
+    let mut bare = Bare::new(Manner::Modified).unwrap();
+    let mut guest = Deprivileged::new(Manner::Modified).unwrap();
+    guest.shadow.blind = true;
+    let differ = (0..50).any(|n| {
+        let program = Program::paged(&mut Random::new(1, n));
+        bare.load(&program);
+        guest.load(&program);
+        bare.run(1000);
+        guest.run(1000);
+        !differences(bare.state(), guest.state()).is_empty() || bare.memory() != guest.memory()
+    });
+    assert!(differ);
+}

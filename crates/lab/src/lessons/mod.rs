@@ -1,5 +1,6 @@
 //! Lessons: questions that a run answers. Each prints its story in a second or a few.
 
+mod paging;
 mod programs;
 mod recursion;
 mod theorems;
@@ -96,6 +97,20 @@ pub const LESSONS: &[Lesson] = &[
         question: "Which instructions give the monitor away on x86 as it is, and is it they alone?",
         answer: "Those that are sensitive and do not trap. Where they are made to trap, random programs are the same.",
         run: x86::critical,
+    },
+    Lesson {
+        name: "shadow-paging",
+        title: "Page tables that nobody walks",
+        question: "How does a guest have page tables, if the processor's are the monitor's?",
+        answer: "The monitor shows a page when it is missed, as the guest's tables have it, and traces stores to them.",
+        run: paging::shadow,
+    },
+    Lesson {
+        name: "paravirtual",
+        title: "A guest that helps",
+        question: "What if the guest may be changed?",
+        answer: "It calls where an instruction would not trap, and once where it would trap many times.",
+        run: paging::calls,
     },
     Lesson {
         name: "robin-irvine",

@@ -3,7 +3,7 @@
 use super::chip::{Chip, Manner, Ports};
 use super::layout::{WINDOW, state};
 use super::program::Program;
-use cpu::{Activity, State, StopReason};
+use cpu::{Activity, State, StopReason, seg};
 use mem::MemoryError;
 use vmm::interpreters::interrupt::deliver_fault;
 
@@ -40,6 +40,15 @@ impl Bare {
     /// Registers.
     pub fn state(&self) -> &State {
         &self.chip.cpu
+    }
+
+    /// The instruction at EIP, where linear addresses are physical ones.
+    pub fn next(&self) -> String {
+        let s = self.state();
+        let at = s.segment(seg::CS).base.wrapping_add(s.eip);
+        let mut bytes = [0; isa::MAX_LENGTH];
+        self.chip.mem.read_physical(u64::from(at), &mut bytes);
+        isa::disassemble(&bytes, 32, s.eip).0
     }
 
     /// Ports.

@@ -12,6 +12,7 @@
 mod bare;
 mod chip;
 mod compare;
+mod hypercall;
 mod layout;
 mod monitor;
 mod paged;

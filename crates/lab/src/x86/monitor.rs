@@ -1,6 +1,7 @@
 //! The monitor: runs the guest's supervisor at CPL 3 and interprets what traps.
 
 use super::chip::{Chip, Manner, Ports};
+use super::hypercall;
 use super::layout::{WINDOW, state};
 use super::program::Program;
 use super::relocate::{HOST_GDT, HOST_MEMORY, HOST_TSS, OWN_FLAGS, PLACE, f, shadow_descriptor};
@@ -21,6 +22,16 @@ pub struct Counts {
     pub interpreted: u64,
     /// Faults that the guest was given.
     pub reflected: u64,
+    /// Calls of a guest that knows of the monitor.
+    pub hypercalls: u64,
+}
+
+/// A page that may be written for one instruction.
+struct Opened {
+    page: u32,
+    frame: u32,
+    /// What the frame held.
+    before: Vec<u8>,
 }
 
 /// A guest at CPL 3 under its monitor.
@@ -32,6 +43,8 @@ pub struct Deprivileged {
     counts: Counts,
     /// The shadow page tables, for guests with paging.
     pub shadow: Shadow,
+    /// The guest knows of the monitor, and calls it by INT 82h.
+    pub hypercalls: bool,
     /// An instruction whose interpreter is left out, to see the comparison fail.
     pub skip: Option<Routine>,
 }
@@ -49,6 +62,7 @@ impl Deprivileged {
             ports: Ports::default(),
             counts: Counts::default(),
             shadow: Shadow::default(),
+            hypercalls: false,
             skip: None,
         })
     }
@@ -135,6 +149,13 @@ impl Deprivileged {
             return self.page_fault(fault);
         }
         let sensitive = self.instruction().and_then(|insn| Some((insn, routine(insn.code)?)));
+        if let Some((insn, Routine::Int)) = sensitive
+            && self.hypercalls
+            && self.guest.cpl == 0
+            && insn.imm as u8 == hypercall::VECTOR
+        {
+            return self.hypercall(&insn);
+        }
         let outcome = match sensitive {
             Some((insn, routine)) if !self.chip.manner.forbids(self.guest.cpl, routine) => {
                 self.interpret(&insn, routine)
@@ -147,6 +168,14 @@ impl Deprivileged {
         }
     }
 
+    /// Does what a guest asks for that knows of the monitor.
+    fn hypercall(&mut self, insn: &Insn) {
+        self.guest.eip = self.guest.eip.wrapping_add(u32::from(insn.len));
+        self.guest.retired += 1;
+        self.counts.hypercalls += 1;
+        self.with_system(hypercall::serve);
+    }
+
     /// Gives a fault to the guest.
     fn reflect(&mut self, fault: Fault) {
         self.counts.reflected += 1;
@@ -155,52 +184,57 @@ impl Deprivileged {
 
     /// Shows the page and has the instruction done again, or gives the fault to the guest.
     fn page_fault(&mut self, fault: Fault) {
+        if let Some(opened) = self.show(fault) {
+            self.traced_store(opened);
+        }
+    }
+
+    /// Shows the page that a fault names. If it may be written for one instruction only, it is open now.
+    fn show(&mut self, fault: Fault) -> Option<Opened> {
         let (linear, write) = (fault.address, fault.code.unwrap_or(0) & PageFaultCode::WRITE != 0);
         match self.shadow.fill(&self.guest, &mut self.chip.mem, linear, write) {
-            Ok(Fill::Shown) => {}
-            Ok(Fill::Traced(frame)) => self.traced_store(linear, frame),
+            Ok(Fill::Shown) => None,
+            Ok(Fill::Traced(frame)) => {
+                self.shadow.open(&mut self.chip.mem, linear >> 12, frame);
+                Some(Opened { page: linear >> 12, frame, before: self.frame(frame) })
+            }
             Err(fault) => {
                 self.guest.retired += 1;
                 self.reflect(fault);
+                None
             }
         }
     }
 
     /// Has the processor do one instruction that stores to a guest table, and looks what it has changed there.
-    fn traced_store(&mut self, linear: u32, frame: u32) {
-        let mut open = vec![(linear >> 12, frame, self.frame(frame))];
-        self.shadow.open(&mut self.chip.mem, linear >> 12, frame);
-        loop {
-            let StopReason::Fault(fault) = self.enter(self.guest.retired + 1) else { break };
-            let (linear, write) = (fault.address, fault.code.unwrap_or(0) & PageFaultCode::WRITE != 0);
-            if fault.vector != vector::PF {
-                self.trap(fault);
-                break;
-            }
-            match self.shadow.fill(&self.guest, &mut self.chip.mem, linear, write) {
-                Ok(Fill::Shown) => {}
-                Ok(Fill::Traced(frame)) => {
-                    open.push((linear >> 12, frame, self.frame(frame)));
-                    self.shadow.open(&mut self.chip.mem, linear >> 12, frame);
-                }
-                Err(fault) => {
-                    self.guest.retired += 1;
-                    self.reflect(fault);
-                    break;
-                }
+    fn traced_store(&mut self, opened: Opened) {
+        let mut open = vec![opened];
+        let until = self.guest.retired + 1;
+        // each fault but the last is that of a page which the instruction needs as well
+        while self.guest.retired < until {
+            match self.enter(until) {
+                StopReason::Fault(fault) if fault.vector == vector::PF => open.extend(self.show(fault)),
+                StopReason::Fault(fault) => self.trap(fault),
+                _ => {}
             }
         }
-        for (page, frame, before) in open {
-            self.shadow.drop_page(&mut self.chip.mem, page);
-            self.shadow.counts.traced += 1;
-            if frame >= WINDOW {
-                self.chip.mem.write_physical(u64::from(place(frame)), &before);
-            }
-            let after = self.frame(frame);
-            let dwords = before.chunks(4).zip(after.chunks(4)).enumerate();
-            for (n, _) in dwords.filter(|(_, (x, y))| x != y) {
-                self.shadow.wrote(&mut self.chip.mem, frame, 4 * n as u32);
-            }
+        for opened in open {
+            self.close(&opened);
+        }
+    }
+
+    /// Takes an open page away, and what was shown through the entries that were written.
+    fn close(&mut self, opened: &Opened) {
+        let Opened { page, frame, before } = opened;
+        self.shadow.drop_page(&mut self.chip.mem, *page);
+        self.shadow.counts.traced += 1;
+        if *frame >= WINDOW {
+            self.chip.mem.write_physical(u64::from(place(*frame)), before);
+        }
+        let after = self.frame(*frame);
+        let dwords = before.chunks(4).zip(after.chunks(4)).enumerate();
+        for (n, _) in dwords.filter(|(_, (x, y))| x != y) {
+            self.shadow.wrote(&mut self.chip.mem, *frame, 4 * n as u32);
         }
     }
 

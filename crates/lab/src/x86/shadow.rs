@@ -63,6 +63,8 @@ pub struct Shadow {
     /// Shown for the guest's CPL 3.
     user: bool,
     pub(super) counts: ShadowCounts,
+    /// Leaves stores to tables without consequence, to see the comparison fail.
+    pub blind: bool,
     /// What was done, a line each, for who asks.
     pub log: Option<Vec<String>>,
 }
@@ -109,7 +111,7 @@ impl Shadow {
     /// As new, but for whether there is a log.
     pub(super) fn reset(&mut self) {
         let log = self.log.take().map(|_| Vec::new());
-        *self = Shadow { log, ..Shadow::default() };
+        *self = Shadow { log, blind: self.blind, ..Shadow::default() };
     }
 
     fn say(&mut self, line: impl FnOnce() -> String) {
@@ -231,7 +233,7 @@ impl Shadow {
 
     /// A guest table's dword was written, at an offset: takes away what was shown through it.
     pub(super) fn wrote(&mut self, mem: &mut Memory, frame: u32, offset: u32) {
-        if !self.traced.contains(&frame) {
+        if !self.traced.contains(&frame) || self.blind {
             return;
         }
         let entry = offset / 4;
@@ -244,7 +246,7 @@ impl Shadow {
             self.drop_page(mem, page);
         }
         self.say(|| {
-            format!("          entry {entry:03x} of table {frame:05x} written: {count} pages taken away")
+            format!("          entry {entry:03x} of table {frame:05x} written, pages taken away: {count}")
         });
     }
 
