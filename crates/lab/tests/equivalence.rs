@@ -15,7 +15,7 @@ fn equal(trial: &Trial, n: u64) -> Report {
     let report = compare(trial, n, 1);
     let per = report.steps as f64 / n as f64;
     println!("{n} programs, {per:.1} steps each, {} traps, {:?}", report.traps, start.elapsed());
-    println!("{:?}", report.counts);
+    println!("{:?}, {:?}", report.counts, report.causes);
     if let Some(d) = &report.difference {
         panic!("{d}");
     }
@@ -27,6 +27,8 @@ fn trap_and_emulate_is_equivalent_where_all_sensitive_instructions_trap() {
     let n = programs(100_000);
     let report = equal(&Trial::new(Variant::Virtualizable), n);
     assert!(report.steps > 40 * n && report.traps > n && report.counts.direct > report.counts.interpreted);
+    // every kind of trap, and of the timer's both uses
+    assert!(report.causes.iter().all(|c| *c > n / 500) && report.counts.quanta > n / 500);
     assert!(equivalence(100, 2).difference.is_none());
 }
 

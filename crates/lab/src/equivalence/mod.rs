@@ -57,6 +57,8 @@ pub struct Report {
     pub steps: u64,
     /// Traps of the bare machine, at each of which the states were compared.
     pub traps: u64,
+    /// Of these, how many of each cause, in the order of [`Cause::ALL`](crate::third::Cause::ALL).
+    pub causes: [u64; 5],
     /// What the guests used of the topmost monitor.
     pub counts: Counts,
     /// The first difference; the comparison ends with it.
@@ -122,6 +124,7 @@ impl<'a, H: Machine> Pair<'a, H> {
             report.counts.interpreted += c.interpreted;
             report.counts.reflected += c.reflected;
             report.counts.traps += c.traps;
+            report.counts.quanta += c.quanta;
             if !same {
                 report.difference = self.locate(seed, program).map(Box::new);
                 break;
@@ -140,6 +143,7 @@ impl<'a, H: Machine> Pair<'a, H> {
                 return false;
             }
             report.traps += 1;
+            report.causes[cause as usize - 1] += 1;
             self.bare.trap(cause);
             self.monitor.trap(cause);
         }

@@ -34,12 +34,21 @@ pub fn fill(state: &mut Real, r: &mut Random) {
 fn handler(r: &mut Random) -> Psw {
     let mode = if r.percent(93) { Mode::Supervisor } else { Mode::User };
     let whole = Relocation { l: 0, b: SIZE as Word };
-    Psw { mode, p: address(r), r: if r.percent(85) { whole } else { relocation(r) } }
+    let relocation = if r.percent(85) { whole } else { relocation(r) };
+    Psw { mode, p: entry(r, relocation), r: relocation }
 }
 
 fn psw(r: &mut Random) -> Psw {
     let mode = if r.percent(60) { Mode::Supervisor } else { Mode::User };
-    Psw { mode, p: address(r), r: relocation(r) }
+    let relocation = relocation(r);
+    Psw { mode, p: entry(r, relocation), r: relocation }
+}
+
+/// Where a program may begin, by its own addresses.
+fn entry(r: &mut Random, relocation: Relocation) -> Word {
+    let at = address(r);
+    let p = at.saturating_sub(relocation.l);
+    if p < relocation.b || r.percent(5) { p } else { r.below(relocation.b.max(1)) }
 }
 
 /// Mostly a part of memory that is large enough for something to happen.

@@ -37,6 +37,8 @@ pub struct Counts {
     pub reflected: u64,
     /// Traps of the machine that came to the dispatcher.
     pub traps: u64,
+    /// Of these, how often the guest's time was over.
+    pub quanta: u64,
 }
 
 /// A virtual machine, as the monitor's tables have it.
@@ -219,6 +221,7 @@ impl<H: Machine> Monitor<H> {
         self.guest_mut().counts.traps += 1;
         let old = Psw::unpack(self.host.memory()[0], self.host.isa().format);
         if cause == Cause::Timer && alarm == Alarm::Quantum {
+            self.guest_mut().counts.quanta += 1;
             self.leave(old, steps - 1);
             return Err(Turn::Quantum);
         }
