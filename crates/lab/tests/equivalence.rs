@@ -45,7 +45,7 @@ fn monitors_run_on_monitors() {
 fn different(trial: &Trial) -> Difference {
     let start = Instant::now();
     let report = compare(trial, 100_000, 1);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let d = *report.difference.expect("a difference");
     println!("{d}");
     d

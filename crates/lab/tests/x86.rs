@@ -40,7 +40,7 @@ fn different(name: &str) -> Difference {
     let start = Instant::now();
     let report = compare(Manner::Plain, &families(&[name]), 2000, 1).expect("memory");
     println!("{name}: {:?}", start.elapsed());
-    assert!(start.elapsed().as_millis() < 1000);
+    assert!(start.elapsed().as_millis() < 5000);
     let d = report.difference.unwrap_or_else(|| panic!("{name} makes no difference"));
     println!("{d}");
     d
@@ -140,7 +140,7 @@ fn a_monitor_without_traces_is_found() {
     let mut bare = Bare::new(Manner::Modified).unwrap();
     let mut guest = Deprivileged::new(Manner::Modified).unwrap();
     guest.shadow.blind = true;
-    let differ = (0..50).any(|n| {
+    let differ = (0..500).any(|n| {
         let program = Program::paged(&mut Random::new(1, n));
         bare.load(&program);
         guest.load(&program);

@@ -13,6 +13,8 @@ use mem::MemoryError;
 
 /// More instructions than a program has, unless it loops.
 const MOST: u64 = 2000;
+/// Instructions between looks at the registers.
+const STEPS: u64 = 8;
 
 /// What the specification of the Pentium says of an instruction.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,13 +113,22 @@ fn compare_programs(manner: Manner, n: u64, make: impl Fn(u64) -> Program) -> Re
     Ok(report)
 }
 
-/// Runs a program both ways to its end.
+/// Runs a program both ways to its end, with a look at the registers every few instructions.
 fn differ(pair: &mut (Bare, Deprivileged), program: &Program) -> bool {
-    pair.0.load(program);
-    pair.1.load(program);
-    pair.0.run(MOST);
-    pair.1.run(MOST);
-    !all_differences(&pair.0, &pair.1).is_empty()
+    let (bare, guest) = pair;
+    bare.load(program);
+    guest.load(program);
+    for until in (STEPS..=MOST).step_by(STEPS as usize) {
+        bare.run(until);
+        guest.run(until);
+        if !differences(bare.state(), guest.state()).is_empty() {
+            return true;
+        }
+        if bare.state().activity != Activity::Running {
+            break;
+        }
+    }
+    !all_differences(bare, guest).is_empty()
 }
 
 /// Runs a program again, instruction by instruction, up to the first difference.
@@ -192,8 +203,9 @@ pub fn differences(a: &State, b: &State) -> Vec<String> {
     note("CR2", a.cr2, b.cr2);
     note("CR3", a.cr3, b.cr3);
     note("CR4", a.cr4, b.cr4);
-    for (n, (x, y)) in a.dr.iter().zip(&b.dr).enumerate() {
-        note(&format!("DR{n}"), *x, *y);
+    const DEBUG: [&str; 8] = ["DR0", "DR1", "DR2", "DR3", "DR4", "DR5", "DR6", "DR7"];
+    for (n, name) in DEBUG.iter().enumerate() {
+        note(name, a.dr[n], b.dr[n]);
     }
     note("retired", a.retired as u32, b.retired as u32);
     const SEGMENTS: [&str; 6] = ["ES", "CS", "SS", "DS", "FS", "GS"];

@@ -91,9 +91,6 @@ impl Deprivileged {
     fn enter(&mut self, until: u64) -> StopReason {
         let was = self.chip.cpu.cr3;
         self.chip.cpu = f(&self.guest);
-        if self.paging() {
-            self.shadow.serve(&mut self.chip.mem, self.guest.cpl == 3);
-        }
         let Chip { cpu, mem, vmm, .. } = &mut self.chip;
         // the processor hears of writes to the tables that it walks
         vmm.memory_written(mem);

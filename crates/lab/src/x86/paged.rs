@@ -21,14 +21,19 @@ const PAGING: &[Sensitive] = &[
     Sensitive::of("a store to an entry", store_entry),
     Sensitive::of("a load of an entry", load_entry),
     Sensitive::of("bits of an entry off", clear_bits),
-    Sensitive::of("a load", |c| access(c, 0x8b)),
-    Sensitive::of("a store", |c| access(c, 0x89)),
-    Sensitive::of("an addition", |c| access(c, 0x01)),
+    Sensitive::of("SMSW", |c| c.on_memory(&[0x0f, 0x01], 4, far)),
     Sensitive::of("INVLPG", |c| c.on_memory(&[0x0f, 0x01], 7, far)),
     Sensitive::of("MOV to CR3", |c| {
         c.mov(0, DIRECTORY);
         c.bytes(&[0x0f, 0x22, 0xd8]);
     }),
+];
+
+/// What users do with pages, and supervisors as well.
+const ACCESSES: &[Sensitive] = &[
+    Sensitive::of("a load", |c| access(c, 0x8b)),
+    Sensitive::of("a store", |c| access(c, 0x89)),
+    Sensitive::of("an addition", |c| access(c, 0x01)),
 ];
 
 fn far(r: &mut Random) -> u32 {
@@ -77,9 +82,9 @@ impl Program {
         let mut families: Vec<&Sensitive> = SENSITIVE.iter().filter(kept).collect();
         // as often as all the others together
         for _ in 0..4 {
-            families.extend(PAGING);
+            families.extend(PAGING.iter().chain(ACCESSES));
         }
-        let mut program = Program::with_start(r, &families, &start());
+        let mut program = Program::with_start(r, &families, ACCESSES, &start());
         with_tables(&mut program.image);
         program
     }

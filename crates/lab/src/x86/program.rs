@@ -74,13 +74,18 @@ pub struct Program {
 impl Program {
     /// A random program: about half of it innocuous, the rest of the families given.
     pub fn random<'a>(r: &'a mut Random, families: &'a [&'a Sensitive]) -> Program {
-        Program::with_start(r, families, &[])
+        Program::with_start(r, families, &[], &[])
     }
 
     /// The same, behind some bytes of code.
-    pub(super) fn with_start<'a>(r: &'a mut Random, families: &'a [&'a Sensitive], start: &[u8]) -> Program {
+    pub(super) fn with_start<'a>(
+        r: &'a mut Random,
+        families: &'a [&'a Sensitive],
+        users: &'static [Sensitive],
+        start: &[u8],
+    ) -> Program {
         let units = 20 + r.below(40);
-        let mut code = Code { random: r, bytes: start.to_vec(), families, inner: false };
+        let mut code = Code { random: r, bytes: start.to_vec(), families, users, inner: false };
         for n in GENERAL {
             let value = code.random.next() as u32;
             code.mov(n, value);
@@ -111,6 +116,8 @@ pub(super) struct Code<'a> {
     pub(super) random: &'a mut Random,
     bytes: Vec<u8>,
     families: &'a [&'a Sensitive],
+    /// What users do besides.
+    users: &'static [Sensitive],
     /// Between a way to user mode and the way back.
     inner: bool,
 }
@@ -295,7 +302,12 @@ fn to_user_and_back(c: &mut Code<'_>) {
     c.bytes(&next.to_le_bytes());
     c.bytes(&[0xcf]);
     for _ in 0..c.random.below(6) {
-        c.innocuous();
+        if c.users.is_empty() || c.random.percent(40) {
+            c.innocuous();
+        } else {
+            let n = c.random.below(c.users.len() as u64) as usize;
+            (c.users[n].emit)(c);
+        }
     }
     if c.random.percent(20) {
         // a user that tries what is not for users

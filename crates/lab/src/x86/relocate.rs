@@ -52,7 +52,8 @@ fn paged_segment(guest: &Segment) -> Segment {
 }
 
 /// f: the processor's state for a virtual state. Program registers and the program's own flags are as they are; CPL is
-/// 3, IOPL 0, IF is on, segments are moved, the tables' registers are the monitor's, and so is CR3 where there is paging.
+/// 3, IOPL 0, IF is on, segments are moved, the tables' registers are the monitor's, and so is CR3 where there is
+/// paging. What this leaves out is in the monitor's tables, which are the virtual state itself: with them f is one-one.
 pub fn f(guest: &State) -> State {
     let mut real = guest.clone();
     let paging = guest.cr0 & cr0::PG != 0;

@@ -60,8 +60,6 @@ pub struct Shadow {
     traced: BTreeSet<u32>,
     /// The monitor's tables by the guest's directory entry.
     tables: BTreeMap<u32, u32>,
-    /// Shown for the guest's CPL 3.
-    user: bool,
     pub(super) counts: ShadowCounts,
     /// Leaves stores to tables without consequence, to see the comparison fail.
     pub blind: bool,
@@ -120,7 +118,8 @@ impl Shadow {
         }
     }
 
-    /// Shows nothing but the monitor's own pages, which only a supervisor can reach.
+    /// Shows nothing but the monitor's own pages, which only a supervisor can reach. So it is after each change of the
+    /// guest's address space or privilege: what a supervisor has been shown is not for users.
     pub(super) fn clear(&mut self, mem: &mut Memory) {
         self.counts.dropped += self.shown.len() as u64;
         (self.shown, self.traced, self.tables) = Default::default();
@@ -128,14 +127,6 @@ impl Shadow {
         let own = self.table(mem, HIGH >> 22, 0).unwrap_or(0);
         for page in 0..16u32 {
             put(mem, own + 4 * page, page << 12 | PRESENT | WRITABLE);
-        }
-    }
-
-    /// For whom pages are shown: those of a supervisor are not a user's.
-    pub(super) fn serve(&mut self, mem: &mut Memory, user: bool) {
-        if self.user != user {
-            self.user = user;
-            self.clear(mem);
         }
     }
 
