@@ -5,7 +5,7 @@ use crate::third::{Format, Instruction, Mode, Op, Processor, Psw, Real, Relocati
 
 /// Words of a program's machine.
 pub const SIZE: usize = 64;
-/// Up to here the words are that LPSW and SETR mostly load, with E[0] and E[1].
+/// Up to here the words are that LPSW and SETR mostly load, with `E[0]` and `E[1]`.
 const TABLE: Word = 8;
 /// Up to here the words are that other instructions mostly use; then there are instructions.
 const DATA: Word = 16;

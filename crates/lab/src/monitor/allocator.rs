@@ -46,7 +46,7 @@ pub(super) struct Allocator {
 }
 
 impl Allocator {
-    /// Words that the monitor keeps: E[0], E[1], and room for its own.
+    /// Words that the monitor keeps: `E[0]`, `E[1]`, and room for its own.
     const KEPT: usize = 5;
 
     pub(super) fn new(q: usize) -> Allocator {

@@ -201,7 +201,7 @@ pub trait Machine {
     /// Runs until a trap, HALT, or until `until` steps have begun.
     fn run(&mut self, until: u64) -> Event;
 
-    /// The trap: the PSW to E[0], the PSW from E[1].
+    /// The trap: the PSW to `E[0]`, the PSW from `E[1]`.
     fn trap(&mut self, cause: Cause) {
         let f = self.isa().format;
         let old = self.processor().psw.pack(f, Some(cause));

@@ -1,8 +1,8 @@
 //! The paper's third generation machine (CACM 17(7), 1974, section 2), with an instruction set of its own.
 //!
 //! S = <E, M, P, R>. E is a memory of q words, M the mode, P the program counter, R = (l, b) the relocation-bounds
-//! register, which is always active: an address a memory-traps if a + l >= q or a >= b, and otherwise names E[a + l].
-//! A trap stores the PSW (M, P, R) in E[0], loads it from E[1], and changes nothing else.
+//! register, which is always active: an address a memory-traps if a + l >= q or a >= b, and otherwise names `E[a + l]`.
+//! A trap stores the PSW (M, P, R) in `E[0]`, loads it from `E[1]`, and changes nothing else.
 //!
 //! What is added to the paper's machine. One general register, the accumulator: it belongs to the program, and a
 //! trap handler has to save it itself. The stored PSW says which trap it was, as System/360's old PSW does. A timer
