@@ -353,3 +353,54 @@ fn the_ground_under_the_next_instruction() {
     assert!(o.log.is_empty(), "{:?}", o.log);
     assert_eq!(o.result(0), 2 * TIMES * 0x1_0001);
 }
+
+/// Two pages 16 MiB apart, which have one place in a tagged table, and whose frames change places under a hot loop.
+#[test]
+fn frames_that_change_places_under_hot_accesses() {
+    const FAR: u32 = 0x100_0000;
+    const FAR_ENTRY: u32 = TABLES + 0x2000 + (ENTRY - PT);
+    let mut o = Rig::protected(|a| {
+        paging_on(a)?;
+        asm! { a =>
+            mov ecx, 8 * TIMES;
+            mov ebx, PAGE;
+            mov esi, PAGE + FAR;
+            label "again";
+            inc dword_ptr(ebx);
+            mov eax, dword_ptr(esi);
+            add eax, ecx;
+            mov dword_ptr(esi), eax;
+            test cl, 7;
+            jnz a.to("on");
+            mov eax, dword_ptr(ENTRY);
+            mov edx, dword_ptr(FAR_ENTRY);
+            mov dword_ptr(ENTRY), edx;
+            mov dword_ptr(FAR_ENTRY), eax;
+            label "on";
+            dec ecx;
+            jnz a.to("again");
+            mov eax, dword_ptr(0x21_0000);
+            mov dword_ptr(RESULT), eax;
+            mov eax, dword_ptr(0x22_0000);
+            mov dword_ptr(RESULT + 4), eax;
+        }
+        Ok(())
+    })
+    .paged()
+    .dwords(ENTRY, &[0x21_0007])
+    .dwords(TABLES + 4 * (FAR >> 22), &[(TABLES + 0x2000) | 7])
+    .dwords(FAR_ENTRY, &[0x22_0007])
+    .hot()
+    .run();
+    let mut frames = [0, 0];
+    for n in (1..=8 * TIMES).rev() {
+        (frames[0], frames[1]) = (frames[0] + 1, frames[1] + n);
+        if n % 8 == 0 {
+            frames.swap(0, 1);
+        }
+    }
+    if TIMES % 2 != 0 {
+        frames.swap(0, 1);
+    }
+    assert_eq!(o.results(), frames);
+}
