@@ -95,19 +95,18 @@ impl Space {
         Tables { read: address(first), write: address(first + 1) }
     }
 
-    /// The entry of an array, with a copy in its table from now on.
-    fn refill(&mut self, array: usize, page: u32) -> u64 {
+    /// Copies an entry of an array into its table, if there are both.
+    fn refill(&mut self, array: usize, page: u32) {
         let entry = self.get(array, page);
         if let Some(t) = self.tagged.as_mut().filter(|_| entry != 0) {
             t.fill(array, page.into(), entry);
         }
-        entry
     }
 }
 
 impl Memory {
     /// The tables that compiled code looks at now; they change when [`Memory::arrays`] do. All spaces have some from the
-    /// first call on, which cost memory where they are touched.
+    /// first call on: 256 KiB each, which cost memory where they are touched.
     #[inline]
     pub fn tables(&mut self) -> Tables {
         if !self.tagged {

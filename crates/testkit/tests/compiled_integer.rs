@@ -223,7 +223,7 @@ fn flags_in_part_divisions_and_page_ends() {
 /// as well.
 #[test]
 fn loads_across_pages_that_lie_apart() {
-    LOOKUPS.map(loads_across_pages);
+    LOOKUPS.into_iter().for_each(loads_across_pages);
 }
 
 fn loads_across_pages(lookup: Lookup) {
@@ -265,7 +265,7 @@ fn loads_across_pages(lookup: Lookup) {
 /// MOV to two such pages is done in compiled code; nothing beside its bytes is written.
 #[test]
 fn moves_across_pages_that_lie_apart() {
-    LOOKUPS.map(moves_across_pages);
+    LOOKUPS.into_iter().for_each(moves_across_pages);
 }
 
 fn moves_across_pages(lookup: Lookup) {
