@@ -18,6 +18,7 @@ Examples:
   ringer run --kernel grub-invaders.exec     a multiboot kernel
   ringer run --rom bios.bin --cpu 486        a ROM, from its reset vector
   ringer run dos.img --nic isa               an NE2000 at ports 300h with IRQ 10
+  ringer prove ia32-pentium                  which instructions keep the Pentium from being virtualized
   ringer completions bash                    shell completions
 
 In a terminal, Ctrl-a x ends the machine, Ctrl-a Ctrl-a sends Ctrl-a, and on a text screen Ctrl-a d
@@ -39,6 +40,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Run a machine.
     Run(Box<Run>),
+    /// Ask whether an instruction set meets the conditions of Popek and Goldberg's theorems.
+    Prove(crate::prove::Prove),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -247,6 +250,7 @@ impl Cli {
         match self.command {
             None => crate::run::embedded(),
             Some(Command::Run(run)) => crate::run::run(&run),
+            Some(Command::Prove(prove)) => crate::prove::run(&prove),
             Some(Command::Completions { shell }) => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "ringer", &mut script);

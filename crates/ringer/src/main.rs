@@ -10,6 +10,7 @@ mod load;
 mod media;
 mod nic;
 mod perf_map;
+mod prove;
 mod qmp;
 mod report;
 mod run;
