@@ -19,6 +19,7 @@ Examples:
   ringer run --rom bios.bin --cpu 486        a ROM, from its reset vector
   ringer run dos.img --nic isa               an NE2000 at ports 300h with IRQ 10
   ringer prove ia32-pentium                  which instructions keep the Pentium from being virtualized
+  ringer explain popf                        what POPF is, why, and what a monitor does with it
   ringer completions bash                    shell completions
 
 In a terminal, Ctrl-a x ends the machine, Ctrl-a Ctrl-a sends Ctrl-a, and on a text screen Ctrl-a d
@@ -42,6 +43,12 @@ enum Command {
     Run(Box<Run>),
     /// Ask whether an instruction set meets the conditions of Popek and Goldberg's theorems.
     Prove(crate::prove::Prove),
+    /// Tell the class of an instruction, derived from what it does.
+    Classify(crate::classify::Classify),
+    /// Tell what an instruction is, why, with its witness, and what each kind of monitor does with it.
+    Explain(crate::explain::Explain),
+    /// Run a witness again.
+    Replay(crate::replay::Replay),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -251,6 +258,9 @@ impl Cli {
             None => crate::run::embedded(),
             Some(Command::Run(run)) => crate::run::run(&run),
             Some(Command::Prove(prove)) => crate::prove::run(&prove),
+            Some(Command::Classify(classify)) => crate::classify::run(&classify),
+            Some(Command::Explain(explain)) => crate::explain::run(&explain),
+            Some(Command::Replay(replay)) => crate::replay::run(&replay),
             Some(Command::Completions { shell }) => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "ringer", &mut script);

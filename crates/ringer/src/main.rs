@@ -1,10 +1,12 @@
 //! The command line.
 #![forbid(unsafe_code)]
 
+mod classify;
 mod cli;
 mod control;
 mod display;
 mod engine;
+mod explain;
 mod firmware;
 mod load;
 mod media;
@@ -12,6 +14,7 @@ mod nic;
 mod perf_map;
 mod prove;
 mod qmp;
+mod replay;
 mod report;
 mod run;
 mod serial;
