@@ -234,6 +234,9 @@ pub(crate) struct Run {
     /// At the end, print what the efficiency property needs
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text", require_equals = true)]
     pub(crate) stats: Option<StatsFormat>,
+    /// At the end, write which classes of instructions ran how often, and where the sensitive ones are, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classify: Option<PathBuf>,
     /// Tell Linux perf which guest code the JIT's code is: writes /tmp/perf-PID.map
     #[arg(long)]
     pub(crate) perf_map: bool,

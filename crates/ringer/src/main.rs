@@ -12,6 +12,7 @@ mod load;
 mod media;
 mod nic;
 mod perf_map;
+mod profile;
 mod prove;
 mod qmp;
 mod replay;

@@ -114,3 +114,26 @@ fn explanations() {
     let told = text(&["explain", "add"]);
     assert!(told.contains("runs directly, and does the same"), "{told}");
 }
+
+/// CLI, STI, PUSHF and an ADD from the reset vector on.
+#[test]
+fn a_guests_profile() {
+    let files = Files::new();
+    let mut rom = vec![0xf4u8; 0x1_0000];
+    rom[0xfff0..0xfff6].copy_from_slice(&[0xfa, 0xfb, 0x9c, 0xfa, 0x01, 0xc0]);
+    let (rom, profile) = (files.put("rom.bin", &rom), files.absent("profile.json"));
+    text(&["run", "--headless", "--rom", &rom, "--instructions", "5", "--classify", &profile]);
+    let told: Value = serde_json::from_slice(&std::fs::read(&profile).unwrap()).unwrap();
+    assert_eq!(told["instructions"], 5);
+    assert_eq!(told["classes"], serde_json::json!({"innocuous": 1, "privileged": 3, "sensitive": 1}));
+    let cli = &told["sensitive"][0];
+    assert_eq!((&cli["code"], &cli["mode"], &cli["times"]), (&"Cli".into(), &"real".into(), &2.into()));
+    let sites = serde_json::json!([{"linear": "fffffff0", "times": 1}, {"linear": "fffffff3", "times": 1}]);
+    assert_eq!(cli["sites"], sites);
+    let nowhere = files.absent("no/such/place.json");
+    refused(
+        &["run", "--headless", "--rom", &rom, "--instructions", "5", "--classify", &nowhere],
+        1,
+        &["place.json"],
+    );
+}
