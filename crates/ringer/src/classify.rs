@@ -8,6 +8,7 @@ use isa::spec::{Configuration, Isa, LoadError, Specs, UnknownName};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -17,6 +18,7 @@ Examples:
   ringer classify sgdt --config UMIP         with a bit of the configuration set
   ringer classify pushf --mode 16 --config VM     in virtual-8086 mode
   ringer classify --all --mode 32 --json     every form, for programs
+  ringer classify --html matrix.html         every form by configuration, coloured, for a browser
   ringer prove ia32 --bits                   the configuration bits
 
 A class is derived from what the instruction does where Ringer executes it, and comes from the specification
@@ -28,7 +30,7 @@ Exit codes: 0 answered; 2 there is no such instruction, mode or configuration bi
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Classify {
     /// The instruction, as the manual names it
-    #[arg(value_name = "NAME", required_unless_present_any = ["bytes", "all"])]
+    #[arg(value_name = "NAME", required_unless_present_any = ["bytes", "all", "html"])]
     name: Option<String>,
     /// Its bytes, in hexadecimal
     #[arg(long, value_name = "HEX", conflicts_with_all = ["name", "all"])]
@@ -45,6 +47,9 @@ pub(crate) struct Classify {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Write the matrix of all forms by configuration, as a page for a browser
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "bytes", "all", "json", "config"])]
+    html: Option<PathBuf>,
 }
 
 pub(crate) fn parse_mode(text: &str) -> Result<u8, String> {
@@ -74,6 +79,10 @@ pub(crate) fn specification(mode: u8) -> Result<Isa, LoadError> {
 
 /// Answers on standard output.
 pub(crate) fn run(arguments: &Classify) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &arguments.html {
+        crate::matrix::write(file, arguments.mode.unwrap_or(32))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     match answer(arguments) {
         Ok(text) => {
             // a reader that has gone needs no answer

@@ -9,6 +9,7 @@ mod engine;
 mod explain;
 mod firmware;
 mod load;
+mod matrix;
 mod media;
 mod nic;
 mod perf_map;
