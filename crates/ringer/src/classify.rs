@@ -115,7 +115,7 @@ fn answer(arguments: &Classify) -> Result<String, AskedWrong> {
             match arguments.json {
                 true => values.push(value(&entry)),
                 false if arguments.all => line(&mut text, &entry),
-                false => paragraph(&mut text, &entry),
+                false => paragraph(&mut text, &entry, &isa),
             }
         }
     }
@@ -183,6 +183,16 @@ fn sizes(mnemonic: &str) -> &str {
     }
 }
 
+/// The cases of a form whose conditions a machine can meet: none that only a hypothetical bit sets.
+pub(crate) fn real_cases<'a>(
+    form: &'a isa::spec::Form,
+    isa: &'a Isa,
+) -> impl Iterator<Item = &'a isa::spec::Case> {
+    let hypothetical = |name: &str| isa.bits.iter().any(|b| b.hypothetical && b.name == name);
+    let possible = move |when: &isa::spec::Expr| !when.names().into_iter().any(hypothetical);
+    form.cases.iter().filter(move |c| c.when.as_ref().is_some_and(&possible))
+}
+
 /// The class of each of the specification's conditions.
 fn conditions(entry: &Entry<'_>) -> Vec<Value> {
     let condition = |case: &isa::spec::Case| {
@@ -214,12 +224,12 @@ fn line(out: &mut String, entry: &Entry<'_>) {
     let _ = writeln!(out, "{code:40} {}  {:9}  {}", entry.mode, entry.basis.name(), entry.class);
 }
 
-fn paragraph(out: &mut String, entry: &Entry<'_>) {
+fn paragraph(out: &mut String, entry: &Entry<'_>, isa: &Isa) {
     line(out, entry);
     let Class { user, .. } = entry.class;
     let _ = writeln!(out, "    {}{}", entry.case.reason, if user { " (user sensitive)" } else { "" });
     let _ = writeln!(out, "    {}", entry.case.source);
-    for case in entry.form.cases.iter().filter(|c| c.when.is_some()) {
+    for case in real_cases(entry.form, isa) {
         let when = case.when.as_ref().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(out, "    with {when}: {}", specified(case));
     }

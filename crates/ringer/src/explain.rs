@@ -1,9 +1,9 @@
 //! `ringer explain`: one instruction from every side.
 
-use crate::classify::{AskedWrong, named, parse_mode, specification};
+use crate::classify::{AskedWrong, named, parse_mode, real_cases, specification};
 use clap::Args;
 use classify::catalogue::{Entry, catalogue};
-use isa::spec::{Configuration, Exit, Specs};
+use isa::spec::{Configuration, Exit, Isa, Specs};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -57,13 +57,13 @@ fn answer(arguments: &Explain) -> Result<String, AskedWrong> {
         // one form of a row is enough
         if !told.contains(&entry.form.name.as_str()) {
             told.push(&entry.form.name);
-            explain(&mut out, entry, &exits);
+            explain(&mut out, entry, &isa, &exits);
         }
     }
     Ok(out)
 }
 
-fn explain(out: &mut String, entry: &Entry<'_>, exits: &[Exit]) {
+fn explain(out: &mut String, entry: &Entry<'_>, isa: &Isa, exits: &[Exit]) {
     let form = entry.form;
     let _ = writeln!(out, "{} ({:?}, {}-bit code)", form.name, entry.code, entry.mode);
     let _ = writeln!(out, "\n  {} ({})", entry.class, entry.basis.name());
@@ -72,7 +72,7 @@ fn explain(out: &mut String, entry: &Entry<'_>, exits: &[Exit]) {
     for (name, field) in fields.into_iter().filter_map(|(n, f)| f.as_ref().map(|f| (n, f))) {
         let _ = writeln!(out, "  {name}: {field}.");
     }
-    for case in form.cases.iter().filter(|c| c.when.is_some()) {
+    for case in real_cases(form, isa) {
         let when = case.when.as_ref().map(ToString::to_string).unwrap_or_default();
         let class = classify::catalogue::specified(case);
         let _ = writeln!(out, "  With {when}: {class}: {}.", case.reason);
@@ -104,6 +104,9 @@ fn strategies(entry: &Entry<'_>, exits: &[Exit]) -> Vec<(&'static str, String)> 
         None => "is innocuous code, evaluated or compiled".to_owned(),
     };
     let deprivileged = match (sensitive, traps) {
+        (true, false) if entry.case.trap.is_some() => {
+            "traps, but not as on the bare machine: the monitor has to find out what was meant"
+        }
         (_, true) => "traps, and the monitor's interpreter does it on the virtual state",
         (true, false) => {
             "runs on the real state and does not trap: the guest sees or does what it should not"
