@@ -117,8 +117,6 @@ fn agrees(form: &Form, class: Class, end: u8) -> bool {
     let aside = matches!(end, v::DE | v::BR | v::PF | v::AC | v::MF | v::XM);
     let far = matches!(form.routine, Some(R::CallFar | R::JmpFar | R::RetFar | R::Iret | R::Sysenter));
     let stack = matches!(form.routine, Some(R::MovToSreg | R::PopSreg)) && form.insn.reg[0] == isa::seg::SS;
-    let near =
-        matches!(form.code().mnemonic(), isa::Mnemonic::Jmp | isa::Mnemonic::Call | isa::Mnemonic::Ret);
     let own = matches!(form.routine, Some(R::Int1 | R::Int3 | R::Into | R::Ud));
     let absent = end == v::UD && classify::catalogue::beyond_the_model(form.code());
     // a value that has reserved bits
