@@ -6,6 +6,7 @@ use classify::{Class, Witness};
 use isa::Code;
 use isa::spec::{Configuration, Isa, LoadError, Specs, UnknownName};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -105,6 +106,7 @@ fn answer(arguments: &Classify) -> Result<String, AskedWrong> {
     };
     let mut values = Vec::new();
     let mut text = String::new();
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for mode in modes {
         let isa = specification(*mode)?;
         let configuration = Configuration::parse(&isa, &arguments.config)?;
@@ -112,12 +114,16 @@ fn answer(arguments: &Classify) -> Result<String, AskedWrong> {
         for entry in
             catalogue(&isa, &configuration, *mode, &|code| wanted.as_ref().is_none_or(|w| w.contains(&code)))
         {
+            *counts.entry((entry.basis.name(), entry.word())).or_default() += 1;
             match arguments.json {
                 true => values.push(value(&entry)),
                 false if arguments.all => line(&mut text, &entry),
                 false => paragraph(&mut text, &entry, &isa),
             }
         }
+    }
+    if arguments.all && !arguments.json {
+        summary(&mut text, &counts);
     }
     Ok(if arguments.json { Value::from(values).to_string() } else { text })
 }
@@ -217,6 +223,15 @@ fn value(entry: &Entry<'_>) -> Value {
         "conditions": conditions(entry),
         "witness": entry.witnesses.first(),
     })
+}
+
+/// How many of which class, and on what they rest.
+fn summary(out: &mut String, counts: &BTreeMap<(&str, &str), usize>) {
+    let all: usize = counts.values().sum();
+    let _ = writeln!(out, "{all} forms");
+    for ((basis, class), n) in counts {
+        let _ = writeln!(out, "{n:6} {basis:9}  {class}");
+    }
 }
 
 fn line(out: &mut String, entry: &Entry<'_>) {
