@@ -20,6 +20,7 @@ Examples:
   ringer run dos.img --nic isa               an NE2000 at ports 300h with IRQ 10
   ringer prove ia32-pentium                  which instructions keep the Pentium from being virtualized
   ringer explain popf                        what POPF is, why, and what a monitor does with it
+  ringer lab                                 lessons of the theory, run while they are told
   ringer completions bash                    shell completions
 
 In a terminal, Ctrl-a x ends the machine, Ctrl-a Ctrl-a sends Ctrl-a, and on a text screen Ctrl-a d
@@ -47,6 +48,8 @@ enum Command {
     Classify(crate::classify::Classify),
     /// Tell what an instruction is, why, with its witness, and what each kind of monitor does with it.
     Explain(crate::explain::Explain),
+    /// Tell a lesson of virtualizability theory, running what it tells of.
+    Lab(crate::lab::Lab),
     /// Run a witness again.
     Replay(crate::replay::Replay),
     /// Print shell completions.
@@ -263,6 +266,7 @@ impl Cli {
             Some(Command::Prove(prove)) => crate::prove::run(&prove),
             Some(Command::Classify(classify)) => crate::classify::run(&classify),
             Some(Command::Explain(explain)) => crate::explain::run(&explain),
+            Some(Command::Lab(lab)) => crate::lab::run(&lab),
             Some(Command::Replay(replay)) => crate::replay::run(&replay),
             Some(Command::Completions { shell }) => {
                 let mut script = Vec::new();

@@ -8,6 +8,7 @@ mod display;
 mod engine;
 mod explain;
 mod firmware;
+mod lab;
 mod load;
 mod matrix;
 mod media;

@@ -139,3 +139,14 @@ fn a_guests_profile() {
         &["place.json"],
     );
 }
+
+/// The lessons are listed, told, and refused where there is none.
+#[test]
+fn lessons() {
+    let list = text(&["lab"]);
+    assert!(list.lines().count() >= 10 && list.contains("recursion"), "{list}");
+    let told = text(&["lab", "popf"]);
+    assert!(told.contains("POPF") && told.contains("\nAnswer: "), "{told}");
+    assert_eq!(text(&["lab", "popf", "--question"]).lines().count(), 3);
+    refused(&["lab", "recusion"], 2, &["recusion", "recursion"]);
+}
