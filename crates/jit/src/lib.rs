@@ -9,6 +9,8 @@ mod access;
 mod across;
 mod arith;
 mod attempt;
+#[cfg(test)]
+mod attempt_tests;
 mod backend;
 mod cache;
 mod callout;
