@@ -43,7 +43,7 @@ fn registers_and_flags_that_an_attempt_writes() {
         attempted += 1;
         completed(&form, |_, _, _, run| {
             let written = registers_changed(run);
-            assert_eq!(written & !u32::from(effects.writes), 0, "{:?} writes {written:b}", form.code());
+            assert_eq!(written & !effects.writes, 0, "{:?} writes {written:b}", form.code());
             let flags = (run.before.flags_image() ^ run.after.flags_image()) & eflags::ARITHMETIC;
             assert!(flags == 0 || effects.sets_flags != 0, "{:?} writes flags", form.code());
         });
