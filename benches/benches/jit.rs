@@ -6,7 +6,7 @@ use benches::GUESTS;
 use benches::flat::{self, Alone};
 use cpu::{Engine, Meter};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use jit::Jit;
+use jit::{Jit, Lookup};
 use std::time::Duration;
 
 /// Instructions an iteration.
@@ -50,9 +50,13 @@ fn compile(c: &mut Criterion) {
 
 /// Code that runs for `instructions` as `count` of what its name says.
 fn steady(c: &mut Criterion, name: &str, code: &[u8], instructions: u64, count: u64) {
+    steady_by(c, name, Lookup::Flat, code, instructions, count);
+}
+
+fn steady_by(c: &mut Criterion, name: &str, lookup: Lookup, code: &[u8], instructions: u64, count: u64) {
     let mut group = c.benchmark_group("jit: steady");
     group.throughput(Throughput::Elements(count));
-    let mut alone = Alone::new(code).expect("an engine");
+    let mut alone = Alone::with(code, lookup).expect("an engine");
     assert!(alone.run(instructions), "{name}");
     group.bench_function(name, |b| b.iter(|| alone.run(instructions)));
 }
@@ -60,7 +64,8 @@ fn steady(c: &mut Criterion, name: &str, code: &[u8], instructions: u64, count: 
 /// - empty loop: a jump to itself with its check of the budget, to be taken off the rest;
 /// - chain: from one region to another through a register: the exit's stores, the jump cache, the
 ///   entry's loads, and two instructions;
-/// - load, store: by the shadow, each from a page of its own, with a fifth of the loop;
+/// - load, store: by the shadow, each from a page of its own, with a fifth of the loop; the same by
+///   tagged tables;
 /// - store beside code: into a page with compiled code, whose grains are looked at;
 /// - callout: an instruction done by a routine outside, with its loop.
 fn steadily(c: &mut Criterion) {
@@ -68,8 +73,12 @@ fn steadily(c: &mut Criterion) {
     let all = flat::ACCESSES + 1;
     steady(c, "empty loop", &flat::empty().expect("code"), turns, turns);
     steady(c, "chain", &flat::chained().expect("code"), 2 * turns, turns);
-    steady(c, "load", &flat::loads().expect("code"), all * turns, flat::ACCESSES * turns);
-    steady(c, "store", &flat::stores().expect("code"), all * turns, flat::ACCESSES * turns);
+    for (how, lookup) in [("", Lookup::Flat), (", tagged", Lookup::Tagged)] {
+        for (what, code) in [("load", flat::loads()), ("store", flat::stores())] {
+            let (name, code) = (format!("{what}{how}"), code.expect("code"));
+            steady_by(c, &name, lookup, &code, all * turns, flat::ACCESSES * turns);
+        }
+    }
     steady(c, "store beside code", &flat::beside_code().expect("code"), 2 * turns, turns);
     steady(c, "callout", &flat::called_out().expect("code"), 2 * turns, turns);
 }

@@ -3,7 +3,7 @@
 use cpu::{Engine, State, StopReason};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, ebp, ebx, ecx, edi, edx, esi};
-use jit::Jit;
+use jit::{Config, Jit, Lookup};
 use mem::Memory;
 use testkit::flat::{Flat, protected};
 
@@ -27,9 +27,19 @@ impl Alone {
     /// # Errors
     /// The host's refusal, in words.
     pub fn new(code: &[u8]) -> Result<Alone, String> {
+        Alone::with(code, Lookup::Flat)
+    }
+
+    /// As [`Alone::new`], with one of the forms of the shadow.
+    ///
+    /// # Errors
+    /// As [`Alone::new`].
+    pub fn with(code: &[u8], lookup: Lookup) -> Result<Alone, String> {
         let mut mem = Memory::new(RAM).map_err(|e| e.to_string())?;
         mem.load(CODE, code);
-        let mut alone = Alone { engine: Jit::new(0).map_err(|e| e.to_string())?, cpu: protected(CODE), mem };
+        let config = Config { hot: 0, lookup, ..Config::default() };
+        let engine = Jit::with(config).map_err(|e| e.to_string())?;
+        let mut alone = Alone { engine, cpu: protected(CODE), mem };
         alone.restart();
         Ok(alone)
     }

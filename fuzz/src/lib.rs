@@ -3,6 +3,7 @@
 
 mod input;
 mod ops;
+pub mod protected;
 mod rig;
 mod saved;
 

@@ -108,12 +108,17 @@ pub fn join<'a>(derivations: impl Iterator<Item = &'a Derivation>) -> Joined {
     all
 }
 
-/// Derives every form that Ringer executes in a mode and a configuration.
-pub fn derive_all(mode: CodeMode, configuration: Configuration) -> BTreeMap<Code, Joined> {
+/// Derives the wanted forms of those that Ringer executes in a mode and a configuration.
+pub fn derive_all(
+    mode: CodeMode,
+    configuration: Configuration,
+    wanted: &dyn Fn(Code) -> bool,
+) -> BTreeMap<Code, Joined> {
     if !applies(mode, configuration) {
         return BTreeMap::new();
     }
-    let forms = forms::all(mode, CpuModel::N270);
+    let mut forms = forms::all(mode, CpuModel::N270);
+    forms.retain(|f| wanted(f.code()));
     let derived = in_parallel(&forms, |f| derive(f, configuration));
     let mut by_code: BTreeMap<Code, Vec<Derivation>> = BTreeMap::new();
     for (form, derivation) in forms.iter().zip(derived) {
@@ -132,13 +137,18 @@ fn code_mode(mode: u8) -> Option<CodeMode> {
     CodeMode::ALL.into_iter().find(|m| m.bits() == u32::from(mode))
 }
 
-/// Every form that the specification covers in a mode, in the decoder's order.
-pub fn catalogue<'a>(isa: &'a Isa, configuration: &spec::Configuration, mode: u8) -> Vec<Entry<'a>> {
-    let derived = code_mode(mode).map(|m| derive_all(m, modelled(configuration))).unwrap_or_default();
+/// The wanted forms of those that the specification covers in a mode, in the decoder's order.
+pub fn catalogue<'a>(
+    isa: &'a Isa,
+    configuration: &spec::Configuration,
+    mode: u8,
+    wanted: &dyn Fn(Code) -> bool,
+) -> Vec<Entry<'a>> {
+    let derived = code_mode(mode).map(|m| derive_all(m, modelled(configuration), wanted)).unwrap_or_default();
     let mut entries = Vec::new();
     for form in &isa.forms {
         let case = form.case(configuration);
-        let codes = form.pairs.iter().filter(|(_, m)| *m == mode).map(|(code, _)| *code);
+        let codes = form.pairs.iter().filter(|(code, m)| *m == mode && wanted(*code)).map(|(code, _)| *code);
         entries.extend(codes.map(|code| entry(code, mode, form, case, &derived)));
     }
     entries.sort_by_key(|e| e.code as usize);

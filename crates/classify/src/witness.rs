@@ -174,7 +174,11 @@ impl Witness {
         Replay { holds, runs: [after(&runs[0], level, None), after(&runs[1], second, x)], shown }
     }
 
-    fn form(&self) -> Result<Form, WitnessError> {
+    /// The instruction.
+    ///
+    /// # Errors
+    /// The bytes are none that has a witness, or not of the form named.
+    pub fn form(&self) -> Result<Form, WitnessError> {
         let mode = match self.mode {
             16 => CodeMode::Bits16,
             32 => CodeMode::Bits32,

@@ -75,6 +75,14 @@ pub(crate) fn decode_with(bytes: &[u8], size: CodeSize, model: CpuModel) -> Resu
     if i.code() == Code::INVALID { Err(DecodeError::Undefined) } else { Ok(insn) }
 }
 
+/// The form at the start of `bytes` in code of 16, 32 or 64 bits, of any chip, and its length; `None`: there is none.
+pub fn identify(bytes: &[u8], bits: u32) -> Option<(Code, usize)> {
+    let bits = if matches!(bits, 16 | 64) { bits } else { 32 };
+    let mut decoder = Decoder::new(bits, bytes, DecoderOptions::NONE);
+    let i = decoder.decode();
+    (i.code() != Code::INVALID).then(|| (i.code(), i.len()))
+}
+
 /// A repeat prefix that later chips made part of an opcode (TZCNT, LZCNT, PAUSE, ENDBR) is
 /// ignored by those before them, which execute the instruction without it.
 fn without_repeat(

@@ -9,7 +9,7 @@ mod routine;
 pub mod spec;
 mod text;
 
-pub use decode::{CodeSize, DecodeError, MAX_LENGTH, decode};
+pub use decode::{CodeSize, DecodeError, MAX_LENGTH, decode, identify};
 pub use iced_x86::{Code, CpuidFeature, Mnemonic, OpCodeOperandKind};
 pub use insn::{Insn, Kind, Prefix, reg, seg};
 pub use model::CpuModel;

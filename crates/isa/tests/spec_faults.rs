@@ -265,6 +265,10 @@ fn damaged_files_are_faults() {
         bytes[cut] = b"\"[]=\n\xff0.#"[cut % 9];
         let _ = toy(MANIFEST, &String::from_utf8_lossy(&bytes));
     }
+    for nested in ["[", "{a=", "[[", "a."] {
+        let deep = format!("a = {}", nested.repeat(50_000));
+        assert!(toy(MANIFEST, &deep).is_err() && toy(&deep, FORM).is_err());
+    }
     for cut in 0..MANIFEST.len() {
         let _ = toy(&MANIFEST[..cut], FORM);
     }

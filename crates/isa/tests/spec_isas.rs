@@ -72,6 +72,19 @@ fn fails() {
     }
 }
 
+/// What a hybrid monitor is left with: only where user mode itself sees or changes the machine does it fail.
+#[test]
+fn hybrid_monitors() {
+    let holding = ["aarch64", "m68010", "pdp10", "riscv", "riscv-h", "s370"];
+    for name in ALL.into_iter().filter(|n| !["mips", "x86-vtx"].contains(n)) {
+        let v = ask(name, "", Theorem::Hybrid);
+        assert_eq!(v.holds == Holds::Yes, holding.contains(&name), "{name}: {:?}", names(&v));
+        assert!(v.violations.iter().all(|v| v.user_sensitive), "{name}");
+    }
+    assert_eq!(names(&ask("armv7", "", Theorem::Hybrid)), ["MRS of CPSR"]);
+    assert_eq!(names(&ask("vax", "", Theorem::Hybrid)), ["PROBER, PROBEW"]);
+}
+
 #[test]
 fn not_applicable() {
     for (name, why) in [("mips", "kseg0"), ("x86-vtx", "adds a mode")] {

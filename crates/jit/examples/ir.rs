@@ -3,10 +3,11 @@
 //!     cargo run -p jit --example ir -- 01 43 08 49 75 fa
 //!
 //! 32-bit code in flat segments, with the FPU and SSE switched on, at the end of the page at 10000h:
-//! what comes behind it is another region's. `--16` before the bytes makes it 16-bit code.
+//! what comes behind it is another region's. `--16` makes it 16-bit code, `--tagged` has it look at tagged tables.
 
 use cpu::{CpuModel, Segment, State, cr0, cr4, rights, seg};
 use iced_x86::{Decoder, DecoderOptions, Formatter, NasmFormatter};
+use jit::Lookup;
 use mem::{Memory, Rights};
 use std::process::ExitCode;
 
@@ -27,16 +28,15 @@ fn main() -> ExitCode {
 
 fn explained() -> Result<String, String> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let wide = words.first().is_none_or(|w| w != "--16");
-    if !wide {
-        words.remove(0);
-    }
+    let mut option = |name: &str| words.iter().position(|w| w == name).map(|n| words.remove(n)).is_some();
+    let wide = !option("--16");
+    let lookup = if option("--tagged") { Lookup::Tagged } else { Lookup::Flat };
     let bytes = bytes(&words.concat()).ok_or("expected bytes in hexadecimal, such as 01 43 08")?;
     let mut mem = Memory::new(1 << 20).map_err(|e| e.to_string())?;
     let at = PAGE + mem::PAGE - bytes.len() as u32;
     mem.load(at, &bytes);
     mem.install(PAGE, u64::from(PAGE), Rights { read: false, write: false, execute: true });
-    let found = jit::explain(&state(wide, at), &mem).map_err(|e| e.to_string())?;
+    let found = jit::explain(&state(wide, at), &mem, lookup).map_err(|e| e.to_string())?;
     let found = found.ok_or("nothing is compiled there")?;
     Ok(format!("{}\n{}\n{}", found.plan, found.ir, disassembled(&found.code)))
 }

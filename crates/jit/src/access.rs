@@ -1,6 +1,7 @@
 //! Guest memory in compiled code: segmentation, the shadow, and what was found before.
 
 use crate::across;
+use crate::config::Lookup;
 use crate::context;
 use crate::emit::Place;
 use crate::group::Group;
@@ -156,8 +157,12 @@ impl Lower<'_, '_> {
         self.found(linear, on)
     }
 
-    /// Goes on with the entry to add; the block for what reaches into the next page.
+    /// Goes on with the entry to add; the block for what reaches into the next page, if anything can, or was not
+    /// found although the arrays may have it.
     fn look_inside(&mut self, linear: Value, size: u32, write: bool, on: Block) -> Option<Block> {
+        if self.options.lookup == Lookup::Tagged {
+            return Some(self.look_in_table(linear, size, write, on));
+        }
         let array = self.array(write);
         let page = self.b.ins().ushr_imm_u(linear, i64::from(PAGE_SHIFT));
         let page = self.b.ins().uextend(I64, page);
@@ -184,7 +189,7 @@ impl Lower<'_, '_> {
 
     /// Goes on where the bytes do not reach into the next page; the block for those that may: the very last ones of
     /// a page are among them, for the sake of a short test.
-    fn stay_in_page(&mut self, linear: Value, size: u32) -> Block {
+    pub(crate) fn stay_in_page(&mut self, linear: Value, size: u32) -> Block {
         let (cold, inside) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         if size.is_power_of_two() && size <= 16 {
@@ -216,7 +221,7 @@ impl Lower<'_, '_> {
     }
 
     /// Goes on with the entry to add for a store; leaves where there is none or the bytes are code.
-    fn permit_store(&mut self, entry: Value, linear: Value, size: u32, on: Block) {
+    pub(crate) fn permit_store(&mut self, entry: Value, linear: Value, size: u32, on: Block) {
         let special = self.b.create_block();
         self.b.set_cold_block(special);
         let plain = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, entry, 0);

@@ -33,9 +33,9 @@ pub(crate) struct Addresses {
     pub(crate) settle: u64,
     /// [`crate::access::fine_signature`].
     pub(crate) fine: u64,
-    /// [`crate::across::across`], by PreserveAll.
+    /// [`crate::across::across`] or [`crate::tagged::missed`], by PreserveAll.
     pub(crate) across: u64,
-    /// [`crate::across::store_across`], by PreserveAll.
+    /// [`crate::across::store_across`] or [`crate::tagged::store_missed`], by PreserveAll.
     pub(crate) store_across: u64,
     /// `engine::bring_x87_in`, by PreserveAll.
     pub(crate) x87_in: u64,

@@ -1,5 +1,6 @@
 //! What compiled code has at hand besides the guest's state: one structure, addressed by offset.
 
+use crate::config::Lookup;
 use std::mem::offset_of;
 
 /// Accesses of an instruction whose bytes can be taken from two pages.
@@ -22,7 +23,8 @@ pub(crate) enum Exit {
 /// See the module.
 #[repr(C, align(64))]
 pub(crate) struct Context {
-    /// Arrays of the current space and privilege ([`mem::Arrays`]).
+    /// Arrays of the current space and privilege ([`mem::Arrays`]), or for loads and stores its tables
+    /// ([`mem::Tables`]).
     pub(crate) read: u64,
     pub(crate) write: u64,
     pub(crate) execute: u64,
@@ -66,6 +68,8 @@ pub(crate) struct Context {
     pub(crate) repeated: u64,
     /// Of these, at CPL 3.
     pub(crate) repeated_user: u64,
+    /// What `read` and `write` are.
+    pub(crate) lookup: Lookup,
 }
 
 macro_rules! offsets {
@@ -118,7 +122,7 @@ pub(crate) fn given_mask(flags: u8) -> u32 {
 }
 
 impl Context {
-    pub(crate) fn new() -> Context {
+    pub(crate) fn new(lookup: Lookup) -> Context {
         Context {
             read: 0,
             write: 0,
@@ -144,6 +148,7 @@ impl Context {
             called_user: 0,
             repeated: 0,
             repeated_user: 0,
+            lookup,
         }
     }
 }

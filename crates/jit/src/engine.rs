@@ -5,6 +5,7 @@ use crate::attempt::{attempt, attempt_flags};
 use crate::backend::{Addresses, Backend, BackendError};
 use crate::cache::{CodeCache, NoExecutableMemory};
 use crate::callout::callout;
+use crate::config::{Config, Lookup};
 use crate::context::{Context, Exit};
 use crate::hints::Hints;
 use crate::key::Key;
@@ -14,16 +15,12 @@ use crate::region::{self, Options};
 use crate::regions::Regions;
 use crate::settle::settle;
 use crate::stubs;
+use crate::tagged::{missed, store_missed};
 use crate::worker::{Compiler, Job, Made, Worker};
 use crate::x87;
 use cpu::{Engine, Meter, Monitor, State, StopReason, seg};
 use interp::Interpreter;
 use mem::{Memory, PAGE_SHIFT, Trace};
-
-/// Runs of a block by the interpreter before it becomes the head of a region.
-const HOT: u32 = 3000;
-/// Bytes of the code cache.
-const CODE: usize = 48 << 20;
 
 /// Why there is no JIT on this host.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +74,7 @@ impl Jit {
     /// # Errors
     /// The host has no back end, or gives no executable memory.
     pub fn new(hot: u32) -> Result<Jit, JitError> {
-        Jit::with_cache(hot, CODE)
+        Jit::with(Config { hot, ..Config::default() })
     }
 
     /// As [`Jit::new`], with so many bytes for machine code.
@@ -85,8 +82,16 @@ impl Jit {
     /// # Errors
     /// As [`Jit::new`], and where the bytes do not hold the engine's own code.
     pub fn with_cache(hot: u32, bytes: usize) -> Result<Jit, JitError> {
+        Jit::with(Config { hot, code: bytes, ..Config::default() })
+    }
+
+    /// An engine as it is asked for.
+    ///
+    /// # Errors
+    /// As [`Jit::with_cache`].
+    pub fn with(Config { hot, code, lookup }: Config) -> Result<Jit, JitError> {
         let mut backend = Backend::new()?;
-        let mut cache = CodeCache::new(bytes)?;
+        let mut cache = CodeCache::new(code)?;
         let mut place = |code: Vec<u8>| {
             cache.place(&code).ok_or_else(|| BackendError::Refused("no room for the first code".to_owned()))
         };
@@ -94,8 +99,12 @@ impl Jit {
         let dispatch = place(stubs::dispatch(&mut backend)?)?;
         let fine = place(stubs::fine(&mut backend)?)?;
         let x87_in = place(stubs::keeping(&mut backend, bring_x87_in as *const () as u64, 2)?)?;
-        let across = place(stubs::keeping(&mut backend, across as *const () as u64, 3)?)?;
-        let store_across = place(stubs::keeping(&mut backend, store_across as *const () as u64, 4)?)?;
+        let (load, store) = match lookup {
+            Lookup::Flat => (across as *const (), store_across as *const ()),
+            Lookup::Tagged => (missed as *const (), store_missed as *const ()),
+        };
+        let across = place(stubs::keeping(&mut backend, load as u64, 3)?)?;
+        let store_across = place(stubs::keeping(&mut backend, store as u64, 4)?)?;
         cache.keep();
         // SAFETY: the address is that of code compiled for exactly this signature and the host's
         // convention, complete, and executable as long as `cache`, which this engine owns.
@@ -112,13 +121,13 @@ impl Jit {
             across,
             store_across,
         };
-        let options = Options { host: backend.host_convention() };
+        let options = Options { host: backend.host_convention(), lookup };
         Ok(Jit {
             interpreter: Interpreter::default(),
             regions: Regions::new(dispatch),
             cache,
             compilers: Compilers::Here(Box::new(Compiler { backend, options, addresses })),
-            context: Box::new(Context::new()),
+            context: Box::new(Context::new(lookup)),
             enter,
             hints: Hints::default(),
             hot,
@@ -141,7 +150,7 @@ impl Jit {
     /// # Errors
     /// As [`Jit::new`].
     pub fn with_defaults() -> Result<Jit, JitError> {
-        Ok(Jit::new(HOT)?.beside())
+        Ok(Jit::with(Config::default())?.beside())
     }
 
     /// Has a thread compile, if there are cores for it and the host gives one.
@@ -346,7 +355,7 @@ impl Jit {
         let mut call = Call { mem, monitor, interpreter: &mut self.interpreter, reason: None };
         let context = &mut *self.context;
         // SAFETY: `call.mem` was made from a unique borrow above.
-        refresh(context, unsafe { &*call.mem });
+        refresh(context, unsafe { &mut *call.mem });
         context.jumps = self.regions.jumps.address();
         context.key = u64::from(key.0) << 32;
         context.left = (cpu.until - cpu.retired) as i64;
@@ -507,9 +516,13 @@ pub(crate) fn in_user_mode(cpu: &State) -> bool {
 }
 
 /// Where compiled code finds the shadow now.
-pub(crate) fn refresh(context: &mut Context, mem: &Memory) {
+pub(crate) fn refresh(context: &mut Context, mem: &mut Memory) {
     let arrays = mem.arrays();
     (context.read, context.write, context.execute) = (arrays.read, arrays.write, arrays.execute);
+    if context.lookup == Lookup::Tagged {
+        let tables = mem.tables();
+        (context.read, context.write) = (tables.read, tables.write);
+    }
     (context.code_map, context.arena) = (mem.code_map(), mem.arena_base());
 }
 

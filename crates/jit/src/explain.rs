@@ -1,6 +1,7 @@
 //! What becomes of some guest code, step by step, for people who want to read it.
 
 use crate::backend::{Addresses, Backend, BackendError, Effort};
+use crate::config::Lookup;
 use crate::key::Key;
 use crate::plan::{Block, Plan, Profile, plan};
 use crate::region::{self, Options};
@@ -51,15 +52,15 @@ const ADDRESSES: Addresses = Addresses {
     x87_function: 0x871_0000,
 };
 
-/// The region at EIP, whose page must be executable in the shadow; `None` where the JIT compiles
-/// nothing there.
+/// The region at EIP, whose page must be executable in the shadow, with accesses by one form of the shadow; `None`
+/// where the JIT compiles nothing there.
 ///
 /// # Errors
 /// As [`Jit::new`](crate::Jit::new).
-pub fn explain(cpu: &State, mem: &Memory) -> Result<Option<Explained>, BackendError> {
+pub fn explain(cpu: &State, mem: &Memory, lookup: Lookup) -> Result<Option<Explained>, BackendError> {
     let mut backend = Backend::new()?;
     let Some(plan) = plan(cpu, mem, Key::of(cpu), &Everything) else { return Ok(None) };
-    let options = Options { host: backend.host_convention() };
+    let options = Options { host: backend.host_convention(), lookup };
     let routines = backend
         .write(region::region_signature(), Effort::None, |b| region::build(&plan, &options, ADDRESSES, b));
     let ir = backend.text();

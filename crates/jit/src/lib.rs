@@ -9,10 +9,13 @@ mod access;
 mod across;
 mod arith;
 mod attempt;
+#[cfg(test)]
+mod attempt_tests;
 mod backend;
 mod cache;
 mod callout;
 mod clean;
+mod config;
 mod context;
 mod convert;
 mod division;
@@ -41,12 +44,14 @@ mod shuffle;
 mod simd;
 mod sse;
 mod stubs;
+mod tagged;
 mod wide;
 mod worker;
 mod x87;
 
 pub use backend::BackendError;
 pub use cache::NoExecutableMemory;
+pub use config::{Config, Lookup};
 pub use engine::{Jit, JitError};
 pub use explain::{Explained, explain};
 pub use mapped::{Mapped, Sink, Source};

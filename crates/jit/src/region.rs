@@ -2,6 +2,7 @@
 
 use crate::backend::{Addresses, signature};
 use crate::clean::Elements;
+use crate::config::Lookup;
 use crate::context::{self, Exit};
 use crate::effects::Effects;
 use crate::exits::{put_away, write_exit, write_tail};
@@ -28,6 +29,8 @@ use std::mem::offset_of;
 pub(crate) struct Options {
     /// The convention of routines written in Rust.
     pub(crate) host: CallConv,
+    /// The form of the shadow that accesses look at.
+    pub(crate) lookup: Lookup,
 }
 
 /// Whether an instruction becomes code; the others are called out for.

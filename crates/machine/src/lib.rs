@@ -380,6 +380,16 @@ impl Machine {
         self.vmm.stats()
     }
 
+    /// Begins to count sensitive instructions by form, mode and place.
+    pub fn start_profile(&mut self) {
+        self.vmm.start_profile();
+    }
+
+    /// What was counted of them, if it was asked for.
+    pub fn profile(&self) -> Option<&vmm::Profile> {
+        self.vmm.profile()
+    }
+
     /// What the engine has compiled, if it compiles.
     pub fn meter(&self) -> Option<cpu::Meter> {
         self.engine.meter()

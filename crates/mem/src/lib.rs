@@ -9,6 +9,7 @@ mod physical;
 mod rmap;
 mod shadow;
 mod space;
+mod tagged;
 mod trace;
 mod tracing;
 mod walk;
@@ -17,6 +18,7 @@ pub use arena::{Arena, HostAddress};
 pub use physical::Window;
 pub use shadow::{Arrays, Memory, MemoryError, PageKind, Rights};
 pub use space::{Role, SpaceId};
+pub use tagged::{TAGGED_ENTRIES, Tables};
 pub use trace::{TableUse, Trace};
 pub use walk::{Access, PageError, Paging, Physical, Walk, walk};
 

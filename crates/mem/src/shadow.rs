@@ -3,6 +3,7 @@
 use crate::arena::{Arena, HostAddress};
 use crate::rmap::ReverseMap;
 use crate::space::{ARRAYS, NODES, Space};
+use crate::tagged::Tables;
 use crate::trace::{ALL_LOGS, FrameTraces, grains};
 use crate::{PAGE, PAGE_SHIFT, Role, SpaceId, TableUse, Trace, Window};
 use std::collections::HashMap;
@@ -57,6 +58,19 @@ struct View {
     read: *const u64,
     write: *const u64,
     execute: *const u64,
+    tables: Tables,
+}
+
+impl View {
+    fn of(space: &Space, user: bool) -> View {
+        let first = if user { 3 } else { 0 };
+        View {
+            read: space.array(first),
+            write: space.array(first + 1),
+            execute: space.array(first + 2),
+            tables: space.tables(first),
+        }
+    }
 }
 
 /// Host addresses of what compiled code looks at: the three arrays of the current space and
@@ -79,12 +93,14 @@ pub struct Memory {
     /// The grains of each frame that hold translated code.
     pub(crate) code: Box<[u64]>,
     reverse: ReverseMap,
-    spaces: Vec<Option<Space>>,
+    pub(crate) spaces: Vec<Option<Space>>,
     index: HashMap<(u32, Role), SpaceId>,
     pub(crate) tables: HashMap<u32, Vec<TableUse>>,
-    current: SpaceId,
-    user: bool,
+    pub(crate) current: SpaceId,
+    pub(crate) user: bool,
     view: View,
+    /// Spaces have tables ([`Memory::tables`]).
+    pub(crate) tagged: bool,
     clock: u64,
     pub(crate) queue: Vec<Trace>,
     pub(crate) log_dirty: bool,
@@ -123,12 +139,13 @@ impl Memory {
             traces: vec![FrameTraces::default(); all],
             code: vec![0; all].into(),
             reverse: ReverseMap::new(all),
-            view: View { read: first.array(0), write: first.array(1), execute: first.array(2) },
+            view: View::of(&first, false),
             spaces: vec![Some(first)],
             index: HashMap::from([((0, Role(0)), SpaceId(0))]),
             tables: HashMap::new(),
             current: SpaceId(0),
             user: false,
+            tagged: false,
             clock: 0,
             queue: Vec::new(),
             log_dirty: false,
@@ -202,8 +219,13 @@ impl Memory {
     /// only while the monitor is at work.
     #[inline]
     pub fn arrays(&self) -> Arrays {
-        let View { read, write, execute } = self.view;
+        let View { read, write, execute, .. } = self.view;
         Arrays { read: read as u64, write: write as u64, execute: execute as u64 }
+    }
+
+    #[inline]
+    pub(crate) fn view_tables(&self) -> Tables {
+        self.view.tables
     }
 
     /// Host address of the map of code: a 64-bit word a frame of the arena, bit n for the n-th 64
@@ -298,10 +320,9 @@ impl Memory {
         self.set_view();
     }
 
-    fn set_view(&mut self) {
+    pub(crate) fn set_view(&mut self) {
         if let Some(Some(s)) = self.spaces.get(usize::from(self.current.0)) {
-            let first = if self.user { 3 } else { 0 };
-            self.view = View { read: s.array(first), write: s.array(first + 1), execute: s.array(first + 2) };
+            self.view = View::of(s, self.user);
         }
     }
 
@@ -320,7 +341,7 @@ impl Memory {
             self.evict();
         }
         let space = loop {
-            match Space::new(table, role) {
+            match self.made_space(table, role) {
                 Ok(space) => break space,
                 Err(_) if self.evict() => {}
                 Err(_) => return self.reuse_current(table, role),
@@ -336,8 +357,16 @@ impl Memory {
         id
     }
 
+    fn made_space(&self, table: u32, role: Role) -> Result<Space, MemoryError> {
+        let mut space = Space::new(table, role)?;
+        if self.tagged {
+            space.keep_tables();
+        }
+        Ok(space)
+    }
+
     /// Makes the current space another's, where the host has no memory for a second one.
-    fn reuse_current(&mut self, table: u32, role: Role) -> SpaceId {
+    pub(crate) fn reuse_current(&mut self, table: u32, role: Role) -> SpaceId {
         let id = self.current;
         self.drop_pages(id, 0, 1 << 20);
         self.forget_tables(id);

@@ -1,6 +1,7 @@
 //! One address space's shadow: flat arrays over the 2^20 pages of a 32-bit linear space.
 
 use crate::MemoryError;
+use crate::tagged::Tagged;
 use memmap2::MmapMut;
 
 /// Names a space within [`crate::Memory`].
@@ -34,6 +35,8 @@ pub(crate) struct Space {
     inhabited: Vec<u64>,
     chunks: Vec<u64>,
     touched: usize,
+    /// Copies of entries for compiled code, where an engine wants them.
+    pub(crate) tagged: Option<Tagged>,
 }
 
 impl Space {
@@ -57,6 +60,7 @@ impl Space {
             inhabited: vec![0; PAGES / 4096],
             chunks: vec![0; CHUNKS / 64],
             touched: 0,
+            tagged: None,
         })
     }
 
@@ -78,10 +82,18 @@ impl Space {
         unsafe { self.map.as_ptr().cast::<u64>().add(index).read() }
     }
 
-    /// Sets an entry; returns whether a host page of the arrays was touched for the first time.
-    pub(crate) fn set(&mut self, array: usize, page: u32, entry: u64) -> bool {
+    /// The one place where an entry changes, but for [`Space::wipe`]: a copy of what was there goes.
+    fn write(&mut self, array: usize, page: u32, entry: u64) {
         // SAFETY: `slot` points into the mapping, which `&mut self` owns.
         unsafe { self.slot(array, page).write(entry) };
+        if let Some(tagged) = &mut self.tagged {
+            tagged.purge(array, page.into());
+        }
+    }
+
+    /// Sets an entry; returns whether a host page of the arrays was touched for the first time.
+    pub(crate) fn set(&mut self, array: usize, page: u32, entry: u64) -> bool {
+        self.write(array, page, entry);
         let chunk = (array * PAGES + page as usize) / CHUNK;
         let (word, bit) = (chunk / 64, 1 << (chunk % 64));
         let new = self.chunks[word] & bit == 0;
@@ -94,8 +106,7 @@ impl Space {
     pub(crate) fn clear(&mut self, array: usize, page: u32) {
         let chunk = (array * PAGES + page as usize) / CHUNK;
         if self.chunks[chunk / 64] & 1 << (chunk % 64) != 0 {
-            // SAFETY: as in `set`.
-            unsafe { self.slot(array, page).write(0) };
+            self.write(array, page, 0);
         }
     }
 
@@ -156,6 +167,9 @@ impl Space {
     pub(crate) fn wipe(&mut self) {
         self.present.fill(0);
         self.inhabited.fill(0);
+        if let Some(tagged) = &mut self.tagged {
+            tagged.clear();
+        }
         #[cfg(target_os = "linux")]
         // SAFETY: the mapping is private and anonymous, so MADV_DONTNEED makes it read as zeroes,
         // which are valid entries (absent); no reference into it is held.

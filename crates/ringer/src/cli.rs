@@ -18,6 +18,9 @@ Examples:
   ringer run --kernel grub-invaders.exec     a multiboot kernel
   ringer run --rom bios.bin --cpu 486        a ROM, from its reset vector
   ringer run dos.img --nic isa               an NE2000 at ports 300h with IRQ 10
+  ringer prove ia32-pentium                  which instructions keep the Pentium from being virtualized
+  ringer explain popf                        what POPF is, why, and what a monitor does with it
+  ringer lab                                 lessons of the theory, run while they are told
   ringer completions bash                    shell completions
 
 In a terminal, Ctrl-a x ends the machine, Ctrl-a Ctrl-a sends Ctrl-a, and on a text screen Ctrl-a d
@@ -39,6 +42,16 @@ pub(crate) struct Cli {
 enum Command {
     /// Run a machine.
     Run(Box<Run>),
+    /// Ask whether an instruction set meets the conditions of Popek and Goldberg's theorems.
+    Prove(crate::prove::Prove),
+    /// Tell the class of an instruction, derived from what it does.
+    Classify(crate::classify::Classify),
+    /// Tell what an instruction is, why, with its witness, and what each kind of monitor does with it.
+    Explain(crate::explain::Explain),
+    /// Tell a lesson of virtualizability theory, running what it tells of.
+    Lab(crate::lab::Lab),
+    /// Run a witness again.
+    Replay(crate::replay::Replay),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -224,6 +237,9 @@ pub(crate) struct Run {
     /// At the end, print what the efficiency property needs
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text", require_equals = true)]
     pub(crate) stats: Option<StatsFormat>,
+    /// At the end, write which classes of instructions ran how often, and where the sensitive ones are, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classify: Option<PathBuf>,
     /// Tell Linux perf which guest code the JIT's code is: writes /tmp/perf-PID.map
     #[arg(long)]
     pub(crate) perf_map: bool,
@@ -247,6 +263,11 @@ impl Cli {
         match self.command {
             None => crate::run::embedded(),
             Some(Command::Run(run)) => crate::run::run(&run),
+            Some(Command::Prove(prove)) => crate::prove::run(&prove),
+            Some(Command::Classify(classify)) => crate::classify::run(&classify),
+            Some(Command::Explain(explain)) => crate::explain::run(&explain),
+            Some(Command::Lab(lab)) => crate::lab::run(&lab),
+            Some(Command::Replay(replay)) => crate::replay::run(&replay),
             Some(Command::Completions { shell }) => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "ringer", &mut script);

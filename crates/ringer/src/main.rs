@@ -1,16 +1,23 @@
 //! The command line.
 #![forbid(unsafe_code)]
 
+mod classify;
 mod cli;
 mod control;
 mod display;
 mod engine;
+mod explain;
 mod firmware;
+mod lab;
 mod load;
+mod matrix;
 mod media;
 mod nic;
 mod perf_map;
+mod profile;
+mod prove;
 mod qmp;
+mod replay;
 mod report;
 mod run;
 mod serial;

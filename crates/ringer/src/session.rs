@@ -12,7 +12,7 @@ use crate::qmp::Qmp;
 use crate::run::{DETERMINISTIC_EPOCH, STEP};
 use crate::serial::{self, Line};
 use crate::sound::Recording;
-use crate::{report, signals::Signals};
+use crate::{profile, report, signals::Signals};
 use anyhow::Context;
 use disk::Complaints;
 use machine::{Config, Exit, Image, Machine, Typist};
@@ -123,6 +123,9 @@ impl<'a> Session<'a> {
             signals,
             started: Instant::now(),
         };
+        if run.classify.is_some() {
+            session.machine.start_profile();
+        }
         if session.sound.is_some() {
             session.machine.listen();
         }
@@ -172,6 +175,9 @@ impl<'a> Session<'a> {
         }
         if let Some(format) = self.run.stats {
             report::print(&mut self.machine, format, self.started.elapsed());
+        }
+        if let Some(file) = &self.run.classify {
+            profile::write(&self.machine, file)?;
         }
         flushed?;
         Ok(code)

@@ -6,7 +6,7 @@
 
 use cpu::{Activity, Engine, State, StopReason};
 use interp::Interpreter;
-use jit::Jit;
+use jit::{Config, Jit, Lookup};
 use mem::{Memory, Rights};
 use testkit::flat::{Flat, protected};
 use testkit::random::Random;
@@ -20,6 +20,13 @@ const HLT: u8 = 0xf4;
 /// Programs, unless RINGER_CASES says otherwise.
 fn programs() -> u64 {
     std::env::var("RINGER_CASES").ok().and_then(|s| s.parse().ok()).unwrap_or(400)
+}
+
+/// The ways to the host's addresses, with which everything has to be the same.
+const LOOKUPS: [Lookup; 2] = [Lookup::Flat, Lookup::Tagged];
+
+fn jit(lookup: Lookup) -> Jit {
+    Jit::with(Config { hot: 0, lookup, ..Config::default() }).unwrap()
 }
 
 struct Party<E> {
@@ -195,17 +202,20 @@ fn flags_in_part_divisions_and_page_ends() {
     for n in 0..programs() {
         let code = program(&mut r);
         let mut plain = Party::new(Interpreter::default(), &code);
-        let mut compiled = Party::new(Jit::new(0).unwrap(), &code);
+        let mut compiled = LOOKUPS.map(|l| Party::new(jit(l), &code));
         prepared(&mut plain.cpu, &mut r);
-        compiled.cpu = plain.cpu.clone();
+        compiled.iter_mut().for_each(|c| c.cpu = plain.cpu.clone());
         let mut until = 0;
         while until < 600 {
             until += u64::from(1 + r.below(50));
-            let faults = (plain.run(until), compiled.run(until));
-            assert_eq!(faults.1, faults.0, "#{n} {} before {until}", listing(&code));
-            assert_eq!(compiled.seen(), plain.seen(), "#{n} {} at {until}", listing(&code));
+            let faults = plain.run(until);
+            for (c, lookup) in compiled.iter_mut().zip(LOOKUPS) {
+                let program = || format!("#{n} {} at {until}, {lookup:?}", listing(&code));
+                assert_eq!(c.run(until), faults, "{}", program());
+                assert_eq!(c.seen(), plain.seen(), "{}", program());
+            }
         }
-        assert!(compiled.engine.meter().unwrap().compiled_regions > 0);
+        assert!(compiled.iter().all(|c| c.engine.meter().unwrap().compiled_regions > 0));
     }
 }
 
@@ -213,13 +223,17 @@ fn flags_in_part_divisions_and_page_ends() {
 /// as well.
 #[test]
 fn loads_across_pages_that_lie_apart() {
+    LOOKUPS.into_iter().for_each(loads_across_pages);
+}
+
+fn loads_across_pages(lookup: Lookup) {
     // through a register each, so that no two are looked up as one:
     // MOVQ MM0, [EBP+EAX-5]; MOV EAX, [EBP-1]; MOV CX, [EBX-1]; ADD EDX, [ESP-3]; MOVD EBX, MM0; CMPSD; HLT
     let code = [
         0x0f, 0x6f, 0x44, 0x05, 0xfb, 0x8b, 0x45, 0xff, 0x66, 0x8b, 0x4b, 0xff, 0x03, 0x54, 0x24, 0xfd, 0x0f,
         0x7e, 0xc3, 0xa7, HLT,
     ];
-    let mut p = Party::new(Jit::new(0).unwrap(), &code);
+    let mut p = Party::new(jit(lookup), &code);
     let rights = Rights { read: true, write: false, execute: false };
     p.mem.install(EDGE - 0x1000, 0x30_0000, rights);
     p.mem.install(EDGE, 0x20_0000, rights);
@@ -251,6 +265,10 @@ fn loads_across_pages_that_lie_apart() {
 /// MOV to two such pages is done in compiled code; nothing beside its bytes is written.
 #[test]
 fn moves_across_pages_that_lie_apart() {
+    LOOKUPS.into_iter().for_each(moves_across_pages);
+}
+
+fn moves_across_pages(lookup: Lookup) {
     // MOV [EBP-3], EAX; MOV [EBX-1], CX; MOV DWORD [ESI+1], 44332211h; HLT
     let code = [0x89, 0x45, 0xfd, 0x66, 0x89, 0x4b, 0xff, 0xc7, 0x46, 0x01, 0x11, 0x22, 0x33, 0x44, HLT];
     let rights = Rights { read: true, write: true, execute: false };
@@ -259,7 +277,7 @@ fn moves_across_pages_that_lie_apart() {
         (EDGE, [[0, 0, 0, 0, 0, 1, 2, 0x55], [0x66, 0, 0, 0, 0, 0, 0, 0]]),
         (EDGE - 0x800, [[0; 8], [0; 8]]),
     ] {
-        let mut p = Party::new(Jit::new(0).unwrap(), &code);
+        let mut p = Party::new(jit(lookup), &code);
         p.mem.install(EDGE - 0x1000, 0x30_0000, rights);
         p.mem.install(EDGE, 0x20_0000, rights);
         for (register, value) in [(0, 0x0403_0201), (1, 0x6655), (3, base), (5, base), (6, EDGE - 0x100)] {
@@ -282,4 +300,31 @@ fn moves_across_pages_that_lie_apart() {
         assert_eq!(inside, [0x11, 0x22, 0x33, 0x44]);
         assert_eq!(p.engine.meter().unwrap().exits[2], 0, "something was redone");
     }
+}
+
+/// Pages that have one place in a table do not make compiled code leave, nor do pages that are met for the first
+/// time there.
+#[test]
+fn pages_that_oust_each_other_are_found() {
+    // ADD [EBX], EAX; ADD [ESI], ECX; MOV EDX, [EDI]; MOV [EBP], DL; DEC EAX; JNZ -15; HLT
+    let code = [0x01, 0x03, 0x01, 0x0e, 0x8b, 0x17, 0x88, 0x55, 0x00, 0x48, 0x75, 0xf4, HLT];
+    let apart = mem::TAGGED_ENTRIES * mem::PAGE;
+    let mut p = Party::new(jit(Lookup::Tagged), &code);
+    for (n, register) in (0u32..).zip([3, 6, 7, 5]) {
+        let at = EDGE + n * apart;
+        p.mem.install(
+            at,
+            0x20_0000 + u64::from(n) * 0x1000,
+            Rights { read: true, write: true, execute: false },
+        );
+        p.cpu.set_r32(register, at);
+    }
+    p.cpu.set_r32(0, 50);
+    p.cpu.set_r32(1, 3);
+    p.mem.load(0x20_2000, &0x1234_5678_u32.to_le_bytes());
+    assert_eq!(p.engine.run(&mut p.cpu, &mut p.mem, &mut Flat::default(), 1000), StopReason::Leave);
+    assert_eq!(p.cpu.activity, Activity::Halted);
+    let seen = [0, 0x1000, 0x3000].map(|at| p.mem.dword(0x20_0000 + at).unwrap());
+    assert_eq!((seen, p.cpu.r32(2)), ([50 * 51 / 2, 150, 0x78], 0x1234_5678));
+    assert_eq!(p.engine.meter().unwrap().exits[2], 0, "something was redone");
 }

@@ -76,6 +76,10 @@ fn embedded() -> Chosen {
     Chosen::by_name("embedded", Some(2 << 20)).unwrap()
 }
 
+fn random(seed: u64) -> Chosen {
+    Chosen { start: Start::Random(seed), memory: 0 }
+}
+
 fn found(second: MakeEngine) -> Divergence {
     *run(&embedded(), second, 1_000_000).expect_err("the engine is wrong")
 }
@@ -99,9 +103,16 @@ fn the_same_engine_makes_no_difference() {
 #[test]
 fn random_bytes_make_no_difference() {
     for seed in 0..4 {
-        let guest = Chosen { start: Start::Random(seed), memory: 0 };
-        let report = run(&guest, interpreter(), 60_000).unwrap();
+        let report = run(&random(seed), interpreter(), 60_000).unwrap();
         assert_eq!(report.retired, 60_000, "seed {seed}");
+    }
+}
+
+#[test]
+fn the_shadows_form_makes_no_difference() {
+    for (guest, instructions) in [(embedded(), 30_000_000), (random(1), 500_000)] {
+        let report = run(&guest, maker("jit-tagged").unwrap(), instructions).unwrap();
+        assert_eq!(report.retired, instructions);
     }
 }
 

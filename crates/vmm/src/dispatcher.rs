@@ -6,6 +6,7 @@ use crate::allocator::watch;
 use crate::interpreters;
 use crate::interpreters::interrupt::{self, Event, EventKind};
 use crate::live::Live;
+use crate::profile::Profile;
 use cpu::{
     Activity, Engine, Fault, Flow, Insn, InterruptShadow, Monitor, State, StopReason, cr0, cr4, eflags, seg,
     vector,
@@ -27,7 +28,7 @@ pub enum Outcome {
 }
 
 /// The modes that instructions are counted in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Mode {
     /// CR0.PE = 0.
     Real,
@@ -84,6 +85,7 @@ pub struct Vmm<B> {
     counted: u64,
     /// The instruction was an INT that was delivered: no single-step trap follows it.
     interrupted_itself: bool,
+    profile: Option<Box<Profile>>,
 }
 
 impl<B: Board> Vmm<B> {
@@ -96,12 +98,23 @@ impl<B: Board> Vmm<B> {
             mode: Mode::Real,
             counted: 0,
             interrupted_itself: false,
+            profile: None,
         }
     }
 
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
         Stats { shadow: self.shadow.stats, ..self.stats }
+    }
+
+    /// Begins to count sensitive instructions by form, mode and place.
+    pub fn start_profile(&mut self) {
+        self.profile.get_or_insert_default();
+    }
+
+    /// What was counted, if it was asked for.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_deref()
     }
 
     /// The accessor that interpreters of the running machine get.
@@ -298,15 +311,24 @@ fn data(cpu: &State, write: bool) -> Access {
     Access { write, user: cpu.cpl == 3, fetch: false }
 }
 
+/// Where EIP is.
+fn linear_eip(cpu: &State) -> u32 {
+    cpu.segment(cpu::seg::CS).base.wrapping_add(cpu.eip)
+}
+
 impl<B: Board> Monitor for Vmm<B> {
     fn sensitive(&mut self, cpu: &mut State, mem: &mut Memory, insn: &Insn) -> Result<Flow, Fault> {
         self.stats.sensitive += 1;
         let Some(routine) = routine(insn.code) else { return Err(Fault::UD) };
         let start = cpu.eip;
+        let place = self.profile.is_some().then(|| (Mode::of(cpu), linear_eip(cpu)));
         cpu.eip = start.wrapping_add(u32::from(insn.len));
         let result = interpreters::interpret(&mut self.live(cpu, mem), insn, routine);
         if result.is_err() {
             cpu.eip = start;
+        }
+        if let (Some(profile), Some((mode, linear))) = (&mut self.profile, place) {
+            profile.note(insn.code, mode, linear, result.is_err());
         }
         // INT n, INT3, INTO clear TF, and with it the trap that was to follow (SDM vol. 3B, 17.3.1.4)
         if Mode::of(cpu) != self.mode {
@@ -322,6 +344,11 @@ impl<B: Board> Monitor for Vmm<B> {
         let mut live = Live { plain: true, ..self.live(cpu, mem) };
         let done = interpreters::attempt(&mut live, insn, routine);
         self.stats.sensitive += u64::from(done);
+        if let Some(profile) = self.profile.as_mut().filter(|_| done) {
+            // EIP is behind it
+            let linear = linear_eip(cpu).wrapping_sub(u32::from(insn.len));
+            profile.note(insn.code, Mode::of(cpu), linear, false);
+        }
         done
     }
 

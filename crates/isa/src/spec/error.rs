@@ -27,11 +27,8 @@ pub struct UnknownName {
 }
 
 impl UnknownName {
-    pub(crate) fn new<'a>(
-        what: &'static str,
-        name: &str,
-        known: impl Iterator<Item = &'a str>,
-    ) -> UnknownName {
+    /// Of a kind of thing, with those of the known names that are near.
+    pub fn new<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> UnknownName {
         UnknownName { what, name: shorten(name), nearest: nearest(name, known) }
     }
 }

@@ -3,7 +3,7 @@
 use crate::rig::Outcome;
 use cpu::Engine;
 use interp::Interpreter;
-use jit::Jit;
+use jit::{Config, Jit, Lookup};
 
 /// An engine and what to call it.
 pub(crate) struct Made {
@@ -14,15 +14,17 @@ pub(crate) struct Made {
 /// The one to trust.
 pub(crate) const REFERENCE: Made = Made { name: "interpreter", make: || Box::new(Interpreter::default()) };
 
-/// The ones that have to do the same: with everything compiled before it runs, and with what the
-/// interpreter has run three times, so that both kinds of code and the ways between them are met.
-pub(crate) const OTHERS: [Made; 2] = [
-    Made { name: "compiled at once", make: || jit(0) },
-    Made { name: "compiled after three runs", make: || jit(3) },
+/// The ones that have to do the same: with everything compiled before it runs, with what the
+/// interpreter has run three times, so that both kinds of code and the ways between them are met, and
+/// with the other form of the shadow.
+pub(crate) const OTHERS: [Made; 3] = [
+    Made { name: "compiled at once", make: || jit(0, Lookup::Flat) },
+    Made { name: "compiled after three runs", make: || jit(3, Lookup::Flat) },
+    Made { name: "compiled at once, with tagged tables", make: || jit(0, Lookup::Tagged) },
 ];
 
-fn jit(hot: u32) -> Box<dyn Engine + Send> {
-    Box::new(Jit::new(hot).unwrap())
+fn jit(hot: u32, lookup: Lookup) -> Box<dyn Engine + Send> {
+    Box::new(Jit::with(Config { hot, lookup, ..Config::default() }).unwrap())
 }
 
 /// Exit, exceptions, time, registers, memory and devices are the same, and so is the number for

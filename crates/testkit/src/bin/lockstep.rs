@@ -19,7 +19,8 @@ usage: cargo xtask lockstep [OPTIONS]
   --instructions N   how far to compare: 1000000000 if not given
   --every N          instructions from one comparison to the next: 10000 if not given
   --keep N           instructions after which a state to go back to is kept, at the earliest: 20000000 if not given
-  --engine NAME      what runs beside the interpreter: jit (the default) or interpreter
+  --engine NAME      what runs beside the interpreter: jit (the default), jit-tagged (with tagged tables for
+                     the shadow), or interpreter
 exit codes: 0 no difference, 1 the states differ or the guest cannot be run, 2 bad use";
 
 /// What the command line says.

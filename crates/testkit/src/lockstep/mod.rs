@@ -12,6 +12,7 @@ mod pair;
 
 use compare::Depth;
 use cpu::Engine;
+use jit::{Config, Jit, Lookup};
 use machine::{Exit, Machine};
 use pair::{Checkpoint, Pair, Side};
 use std::fmt;
@@ -34,9 +35,15 @@ pub type MakeEngine = Box<dyn Fn() -> Result<Box<dyn Engine + Send>, String>>;
 pub fn maker(name: &str) -> Result<MakeEngine, String> {
     match name {
         "interpreter" => Ok(Box::new(|| Ok(Box::new(interp::Interpreter::default())))),
-        "jit" => Ok(Box::new(|| Ok(Box::new(jit::Jit::with_defaults().map_err(|e| e.to_string())?)))),
-        other => Err(format!("there is no engine {other:?}: jit and interpreter are there")),
+        "jit" => Ok(jit(Config::default())),
+        "jit-tagged" => Ok(jit(Config { lookup: Lookup::Tagged, ..Config::default() })),
+        other => Err(format!("there is no engine {other:?}: jit, jit-tagged and interpreter are there")),
     }
+}
+
+/// Makes JITs that compile beside the guest, if they can.
+fn jit(config: Config) -> MakeEngine {
+    Box::new(move || Ok(Box::new(Jit::with(config).map_err(|e| e.to_string())?.beside())))
 }
 
 /// One of the two.

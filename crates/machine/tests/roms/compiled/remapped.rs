@@ -353,3 +353,54 @@ fn the_ground_under_the_next_instruction() {
     assert!(o.log.is_empty(), "{:?}", o.log);
     assert_eq!(o.result(0), 2 * TIMES * 0x1_0001);
 }
+
+/// Two pages 16 MiB apart, which have one place in a tagged table, and whose frames change places under a hot loop.
+#[test]
+fn frames_that_change_places_under_hot_accesses() {
+    const FAR: u32 = 0x100_0000;
+    const FAR_ENTRY: u32 = TABLES + 0x2000 + (ENTRY - PT);
+    let mut o = Rig::protected(|a| {
+        paging_on(a)?;
+        asm! { a =>
+            mov ecx, 8 * TIMES;
+            mov ebx, PAGE;
+            mov esi, PAGE + FAR;
+            xor edi, edi;
+            label "again";
+            inc dword_ptr(ebx);
+            add edi, dword_ptr(esi); // alone: else it would be looked up as a store is
+            test cl, 7;
+            jnz a.to("on");
+            mov eax, dword_ptr(ENTRY);
+            mov edx, dword_ptr(FAR_ENTRY);
+            mov dword_ptr(ENTRY), edx;
+            mov dword_ptr(FAR_ENTRY), eax;
+            label "on";
+            add dword_ptr(esi), ecx;
+            dec ecx;
+            jnz a.to("again");
+            mov eax, dword_ptr(0x21_0000);
+            mov dword_ptr(RESULT), eax;
+            mov eax, dword_ptr(0x22_0000);
+            mov dword_ptr(RESULT + 4), eax;
+            mov dword_ptr(RESULT + 8), edi;
+        }
+        Ok(())
+    })
+    .paged()
+    .dwords(ENTRY, &[0x21_0007])
+    .dwords(TABLES + 4 * (FAR >> 22), &[(TABLES + 0x2000) | 7])
+    .dwords(FAR_ENTRY, &[0x22_0007])
+    .hot()
+    .run();
+    // what the near page shows, then the far one; they change places an even number of times
+    let (mut frames, mut sum) = ([0, 0], 0);
+    for n in (1..=8 * TIMES).rev() {
+        (frames[0], sum) = (frames[0] + 1, sum + frames[1]);
+        if n % 8 == 0 {
+            frames.swap(0, 1);
+        }
+        frames[1] += n;
+    }
+    assert_eq!(o.results(), [frames[0], frames[1], sum]);
+}

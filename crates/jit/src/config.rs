@@ -1,0 +1,34 @@
+//! What an engine is made with.
+
+/// Runs of a block by the interpreter before it becomes the head of a region.
+const HOT: u32 = 3000;
+/// Bytes of the code cache.
+const CODE: usize = 48 << 20;
+
+/// How compiled code finds the host address of a load or a store. The guest sees no difference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Lookup {
+    /// In arrays over the 2^20 pages of a 32-bit linear space.
+    #[default]
+    Flat,
+    /// In direct-mapped tables with tags ([`mem::Tables`]), as 64-bit linear spaces will need them.
+    Tagged,
+}
+
+/// What an engine is made with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Runs of a block by the interpreter before its region is compiled; with 0 that happens before it has run at all,
+    /// which is for tests.
+    pub hot: u32,
+    /// Bytes for machine code.
+    pub code: usize,
+    /// The form of the shadow that compiled code looks at.
+    pub lookup: Lookup,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { hot: HOT, code: CODE, lookup: Lookup::Flat }
+    }
+}

@@ -1,0 +1,107 @@
+//! `ringer replay`: a witness, run again.
+
+use anyhow::Context;
+use clap::Args;
+use classify::witness::{Claim, MOST_BYTES, WitnessError};
+use classify::{Form, Witness};
+use serde_json::json;
+use std::io::{Read, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  ringer classify popf --json | jq -c '.[0].witness' > popf.json
+  ringer replay popf.json                    what it shows
+  ringer replay - < popf.json                from standard input
+
+Exit codes: 0 the witness shows what it claims; 1 it does not, or cannot be read; 2 it is no witness.";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Replay {
+    /// The witness's file; - is standard input
+    #[arg(value_name = "WITNESS")]
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A little more than a witness may have, so that one that is too long is seen to be.
+fn read(file: &PathBuf) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = MOST_BYTES as u64 + 2;
+    if file.as_os_str() == "-" {
+        std::io::stdin().take(most).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(file)?.take(most).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// Replays it and tells on standard output.
+pub(crate) fn run(arguments: &Replay) -> anyhow::Result<ExitCode> {
+    let name = arguments.file.display();
+    let bytes = read(&arguments.file).with_context(|| format!("{name}"))?;
+    match told(&bytes, arguments.json) {
+        Ok((holds, text)) => {
+            // a reader that has gone needs no answer
+            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        }
+        Err(wrong) => {
+            crate::complain(&format!("{name}: {wrong}"));
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn told(bytes: &[u8], as_json: bool) -> Result<(bool, String), WitnessError> {
+    let witness = Witness::from_json(bytes.trim_ascii())?;
+    let replay = witness.replay()?;
+    let text = if as_json {
+        json!({"holds": replay.holds, "runs": replay.runs, "shown": replay.shown}).to_string()
+    } else {
+        text(&witness, &replay)
+    };
+    Ok((replay.holds, text))
+}
+
+/// What a claim says.
+fn claim(claim: Claim) -> &'static str {
+    match claim {
+        Claim::Control => "control sensitive: it changes the mode or the resources, and does not trap",
+        Claim::Location => "location sensitive: where the resources lie changes its result",
+        Claim::Mode => "mode sensitive: the mode changes its result",
+    }
+}
+
+/// A replay in words.
+pub(crate) fn text(witness: &Witness, replay: &classify::witness::Replay) -> String {
+    let bits = match witness.configuration.as_str() {
+        "" => String::new(),
+        bits => format!(", with {bits}"),
+    };
+    let mut lines = vec![
+        format!("{} ({}), {}-bit code{bits}", instruction(witness), witness.bytes, witness.mode),
+        claim(witness.claim).to_owned(),
+    ];
+    let state: Vec<String> = witness.state.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+    if !state.is_empty() {
+        lines.push(format!("state: {}", state.join(", ")));
+    }
+    lines.push(format!("first:  {}", replay.runs[0]));
+    if witness.claim != Claim::Control {
+        lines.push(format!("second: {}", replay.runs[1]));
+    }
+    let what = if witness.claim == Claim::Control { "changed" } else { "differs" };
+    lines.extend(replay.shown.iter().map(|s| format!("{what}: {s}")));
+    lines.push(if replay.holds { "the claim holds" } else { "THE CLAIM DOES NOT HOLD" }.to_owned());
+    lines.join("\n")
+}
+
+fn instruction(witness: &Witness) -> String {
+    let form: Option<Form> = witness.form().ok();
+    form.map_or_else(|| witness.code.clone(), |f| isa::disassemble(&f.bytes, witness.mode, 0).0)
+}
