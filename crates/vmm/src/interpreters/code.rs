@@ -9,6 +9,7 @@ use cpu::{Fault, Segment, seg};
 ///
 /// # Errors
 /// #GP(`ext`).
+#[track_caller]
 pub fn within<S: System>(s: &mut S, cs: &Segment, eip: u32, ext: u16) -> Result<(), Fault> {
     if s.ask(Atom::LimitCovers, eip <= cs.limit) { Ok(()) } else { Err(Fault::gp(ext)) }
 }

@@ -1,10 +1,15 @@
 //! A machine of flat memory without paging, with a small set of descriptors.
 
+use crate::mutant::{DELIVERY, Watch};
 use cpu::{CpuModel, Fault, Flow, PageFaultCode, State, cr0, eflags, reg, seg};
-use std::collections::BTreeSet;
+use isa::Routine;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::panic::Location;
+use std::sync::Mutex;
 use vmm::interpreters::descriptor::{Descriptor, read_at};
 use vmm::interpreters::interpret;
+use vmm::interpreters::interrupt::{self, Event};
 use vmm::{Atom, Privilege, System};
 
 pub(crate) const GDT: u32 = 0x1000;
@@ -59,6 +64,7 @@ pub(crate) fn gate(selector: u16, offset: u32, access: u8, parameters: u8) -> u6
         | (offset >> 16) << 48
 }
 
+#[derive(Clone)]
 pub(crate) struct Fake {
     pub(crate) cpu: State,
     pub(crate) memory: Vec<u8>,
@@ -69,6 +75,7 @@ pub(crate) struct Fake {
     pub(crate) lie: Option<Atom>,
     pub(crate) space_changes: u32,
     pub(crate) apic_base: u32,
+    pub(crate) watch: Watch,
 }
 
 impl Fake {
@@ -77,7 +84,8 @@ impl Fake {
         let cpu = State::new(model);
         let memory = vec![0; 0x2_0000];
         let (asked, apic_base) = (BTreeSet::new(), 0xfee0_0900);
-        let mut f = Fake { cpu, memory, hole: 0..0, asked, lie: None, space_changes: 0, apic_base };
+        let (lie, watch) = (None, Watch::default());
+        let mut f = Fake { cpu, memory, hole: 0..0, asked, lie, space_changes: 0, apic_base, watch };
         f.cpu.seg = [cpu::Segment::real(0, 0); 8];
         f.cpu.seg[1] = cpu::Segment::real(0x700, 0);
         f.cpu.seg[2] = cpu::Segment::real(0x800, 0);
@@ -221,12 +229,36 @@ impl Fake {
         let routine = isa::routine(insn.code).unwrap();
         let eip = self.cpu.eip;
         self.cpu.eip = eip.wrapping_add(u32::from(insn.len));
-        let result = interpret(self, &insn, routine);
+        let result = self.watched(name_of(routine), |f| interpret(f, &insn, routine));
         if result.is_err() {
             self.cpu.eip = eip;
         } else {
             self.cpu.retired += 1;
         }
+        result
+    }
+
+    /// Has a routine run, mutated if there is a mutant.
+    pub(crate) fn watched<T>(
+        &mut self,
+        name: &'static str,
+        work: impl Fn(&mut Fake) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let start = Watch::postpones().then(|| self.clone());
+        self.watch.begin(name, None);
+        let mut result = work(self);
+        if let (Err(fault), Some(start)) = (&result, start)
+            && let Some(n) = self.watch.postponed()
+        {
+            let mut other = start;
+            other.watch.begin(name, Some(n));
+            let later = work(&mut other);
+            if later.as_ref().is_err_and(|l| l != fault) {
+                (*self, result) = (other, later);
+            }
+        }
+        let result = result.map_err(|fault| self.watch.fault(fault));
+        self.watch.end();
         result
     }
 
@@ -252,6 +284,35 @@ impl Fake {
     }
 }
 
+/// A routine's name, as records have it.
+fn name_of(routine: Routine) -> &'static str {
+    static NAMES: Mutex<BTreeMap<String, &str>> = Mutex::new(BTreeMap::new());
+    let name = format!("{routine:?}");
+    let mut names = NAMES.lock().unwrap();
+    names.entry(name.clone()).or_insert_with(|| name.leak())
+}
+
+/// Delivers an event; the fault that this raises.
+pub(crate) fn deliver(f: &mut Fake, event: Event) -> Result<(), Fault> {
+    f.watched(DELIVERY, |f| interrupt::deliver(f, event))
+}
+
+/// Delivers an event, and what comes of it.
+pub(crate) fn inject(f: &mut Fake, event: Event) {
+    let _ = f.watched(DELIVERY, |f| {
+        interrupt::inject(f, event);
+        Ok(())
+    });
+}
+
+/// Delivers a fault of the instruction at EIP, and what comes of it.
+pub(crate) fn deliver_fault(f: &mut Fake, fault: Fault) {
+    let _ = f.watched(DELIVERY, |f| {
+        interrupt::deliver_fault(f, fault);
+        Ok(())
+    });
+}
+
 impl System for Fake {
     fn state(&self) -> &State {
         &self.cpu
@@ -261,7 +322,7 @@ impl System for Fake {
     }
     fn ask(&mut self, atom: Atom, truth: bool) -> bool {
         self.asked.insert(atom);
-        truth ^ (self.lie == Some(atom))
+        self.watch.answer(atom, truth ^ (self.lie == Some(atom)), Location::caller())
     }
     fn load(&mut self, linear: u32, size: u32, _: Privilege) -> Result<u64, Fault> {
         self.check(linear, size, false)?;

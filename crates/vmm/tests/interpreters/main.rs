@@ -6,6 +6,7 @@ mod apic;
 mod descriptors;
 mod fake;
 mod interrupts;
+mod mutant;
 mod robustness;
 mod segments;
 mod tasks;

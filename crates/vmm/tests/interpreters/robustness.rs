@@ -4,7 +4,7 @@
 use crate::fake::*;
 use cpu::{CpuModel, Segment, eflags as e, reg, seg};
 use vmm::Atom;
-use vmm::interpreters::interrupt::{Event, EventKind, inject};
+use vmm::interpreters::interrupt::{Event, EventKind};
 
 /// A generator that needs no seed from outside (Marsaglia, 2003).
 struct Random(u64);

@@ -133,7 +133,7 @@ fn moves_of_cs() {
     let mut f = Fake::protected(0);
     let mut mov_cs = isa::decode(&[0x8e, 0xd8], f.cpu.code_size(), f.cpu.model).unwrap();
     mov_cs.reg[0] = seg::CS;
-    assert_eq!(mov_to_sreg(&mut f, &mov_cs), Err(Fault::UD));
+    assert_eq!(f.watched("MovToSreg", |f| mov_to_sreg(f, &mov_cs)), Err(Fault::UD));
     f.cpu.set_r32(reg::AX, u32::MAX);
     f.run(&[0x8c, 0xc8]).unwrap(); // mov eax, cs
     assert_eq!(f.cpu.r32(reg::AX), u32::from(CODE0));

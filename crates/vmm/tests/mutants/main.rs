@@ -1,0 +1,25 @@
+//! The mutation test of the monitor's routines: every check that a routine makes is dropped, inverted, given another
+//! fault and another place, mechanically, and each time a test of `tests/interpreters` has to fail; or
+//! `equivalent.tsv` says why nobody could see a difference.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../interpreters/apic.rs"]
+mod apic;
+#[path = "../interpreters/descriptors.rs"]
+mod descriptors;
+#[path = "../interpreters/fake.rs"]
+mod fake;
+#[path = "../interpreters/interrupts.rs"]
+mod interrupts;
+#[path = "../interpreters/mutant.rs"]
+mod mutant;
+#[path = "../interpreters/segments.rs"]
+mod segments;
+#[path = "../interpreters/tasks.rs"]
+mod tasks;
+#[path = "../interpreters/transfers.rs"]
+mod transfers;
+
+mod driver;
+mod list;
+mod place;
