@@ -70,6 +70,8 @@ pub(crate) struct Fake {
     pub(crate) memory: Vec<u8>,
     /// Linear addresses that are not present.
     pub(crate) hole: Range<u32>,
+    /// Linear addresses that cannot be written.
+    pub(crate) read_only: Range<u32>,
     pub(crate) asked: BTreeSet<Atom>,
     /// An atom that is answered wrongly.
     pub(crate) lie: Option<Atom>,
@@ -85,7 +87,8 @@ impl Fake {
         let memory = vec![0; 0x2_0000];
         let (asked, apic_base) = (BTreeSet::new(), 0xfee0_0900);
         let (lie, watch) = (None, Watch::default());
-        let mut f = Fake { cpu, memory, hole: 0..0, asked, lie, space_changes: 0, apic_base, watch };
+        let (hole, read_only) = (0..0, 0..0);
+        let mut f = Fake { cpu, memory, hole, read_only, asked, lie, space_changes: 0, apic_base, watch };
         f.cpu.seg = [cpu::Segment::real(0, 0); 8];
         f.cpu.seg[1] = cpu::Segment::real(0x700, 0);
         f.cpu.seg[2] = cpu::Segment::real(0x800, 0);
@@ -264,10 +267,61 @@ impl Fake {
 
     /// Runs an instruction that must fault and change nothing.
     pub(crate) fn faults(&mut self, bytes: &[u8]) -> Fault {
-        let before = self.cpu.clone();
+        let before = self.clone();
         let fault = self.run(bytes).unwrap_err();
-        assert_eq!(before, self.cpu);
+        self.unchanged(&before);
         fault
+    }
+
+    /// Registers and memory are as before; accessed bits may be set (SDM vol. 3A, 3.4.5.1: whenever a selector is loaded,
+    /// which may come before the check that fails).
+    pub(crate) fn unchanged(&self, before: &Fake) {
+        assert_eq!(before.cpu, self.cpu);
+        let accessed =
+            |at: usize| at % 8 == 5 && ((GDT..IDT).contains(&(at as u32)) || LDT as usize == at & !0xfff);
+        let same = |at: usize| (self.memory[at] ^ before.memory[at]) & !u8::from(accessed(at)) == 0;
+        if self.memory != before.memory {
+            assert_eq!((0..self.memory.len()).find(|at| !same(*at)), None, "a fault left memory written");
+        }
+    }
+
+    /// Code of 16 bits, and a chip that knows no other.
+    pub(crate) fn on_a_286(mut self) -> Fake {
+        self.cpu.model = CpuModel::I286;
+        for n in 0..6 {
+            let segment = &mut self.cpu.seg[n];
+            segment.rights &= !(cpu::rights::BIG | cpu::rights::GRANULAR);
+            segment.limit &= 0xffff;
+            segment.refresh();
+        }
+        self
+    }
+
+    /// A far CALL (9Ah) or JMP (EAh) with the address in it.
+    pub(crate) fn far(&mut self, op: u8, selector: u16, offset: u32) -> Result<(), Fault> {
+        let mut bytes = vec![op];
+        let wide = self.cpu.code_size() == cpu::CodeSize::Bits32;
+        bytes.extend(&offset.to_le_bytes()[..if wide { 4 } else { 2 }]);
+        bytes.extend(selector.to_le_bytes());
+        self.run(&bytes).map(|_| ())
+    }
+
+    /// Runs an instruction on the memory at DS:100h, given its opcode and the `reg` field.
+    pub(crate) fn at_100(&mut self, op: &[u8], reg: u8) -> Result<(), Fault> {
+        let wide = self.cpu.code_size() == cpu::CodeSize::Bits32;
+        let mut bytes = op.to_vec();
+        bytes.push(reg << 3 | if wide { 5 } else { 6 });
+        bytes.extend(&[0, 1, 0, 0][..if wide { 4 } else { 2 }]);
+        self.run(&bytes).map(|_| ())
+    }
+
+    /// Pushes items of the size of the code.
+    pub(crate) fn push(&mut self, items: &[u32]) {
+        if self.cpu.code_size() == cpu::CodeSize::Bits32 {
+            self.push32(items);
+        } else {
+            items.iter().for_each(|item| self.push16(&[*item as u16]));
+        }
     }
 
     pub(crate) fn selector(&self, n: u8) -> u16 {
@@ -276,7 +330,8 @@ impl Fake {
 
     fn check(&self, linear: u32, size: u32, write: bool) -> Result<(), Fault> {
         let last = linear.wrapping_add(size - 1);
-        if (linear..=last).any(|at| self.hole.contains(&at)) {
+        let barred = |at: u32| self.hole.contains(&at) || write && self.read_only.contains(&at);
+        if (linear..=last).any(barred) {
             let at = linear.max(self.hole.start);
             return Err(Fault::page(PageFaultCode(u16::from(write) * PageFaultCode::WRITE), at));
         }

@@ -9,5 +9,7 @@ mod interrupts;
 mod mutant;
 mod robustness;
 mod segments;
+mod selectors;
 mod tasks;
 mod transfers;
+mod ways;

@@ -15,10 +15,14 @@ mod interrupts;
 mod mutant;
 #[path = "../interpreters/segments.rs"]
 mod segments;
+#[path = "../interpreters/selectors/mod.rs"]
+mod selectors;
 #[path = "../interpreters/tasks.rs"]
 mod tasks;
 #[path = "../interpreters/transfers.rs"]
 mod transfers;
+#[path = "../interpreters/ways.rs"]
+mod ways;
 
 mod driver;
 mod list;
