@@ -77,6 +77,8 @@ pub(crate) struct Fake {
     pub(crate) lie: Option<Atom>,
     pub(crate) space_changes: u32,
     pub(crate) apic_base: u32,
+    /// Ports that were read or written, with the size.
+    pub(crate) ports: Vec<(u16, u32)>,
     pub(crate) watch: Watch,
 }
 
@@ -88,7 +90,18 @@ impl Fake {
         let (asked, apic_base) = (BTreeSet::new(), 0xfee0_0900);
         let (lie, watch) = (None, Watch::default());
         let (hole, read_only) = (0..0, 0..0);
-        let mut f = Fake { cpu, memory, hole, read_only, asked, lie, space_changes: 0, apic_base, watch };
+        let mut f = Fake {
+            cpu,
+            memory,
+            hole,
+            read_only,
+            asked,
+            lie,
+            space_changes: 0,
+            apic_base,
+            ports: Vec::new(),
+            watch,
+        };
         f.cpu.seg = [cpu::Segment::real(0, 0); 8];
         f.cpu.seg[1] = cpu::Segment::real(0x700, 0);
         f.cpu.seg[2] = cpu::Segment::real(0x800, 0);
@@ -391,10 +404,13 @@ impl System for Fake {
     fn probe(&mut self, linear: u32, size: u32, write: bool, _: Privilege) -> Result<(), Fault> {
         self.check(linear, size, write)
     }
-    fn port_in(&mut self, _: u16, _: u32) -> u32 {
+    fn port_in(&mut self, port: u16, size: u32) -> u32 {
+        self.ports.push((port, size));
         0
     }
-    fn port_out(&mut self, _: u16, _: u32, _: u32) {}
+    fn port_out(&mut self, port: u16, size: u32, _: u32) {
+        self.ports.push((port, size));
+    }
     fn time_stamp(&mut self) -> u64 {
         0
     }
@@ -404,8 +420,8 @@ impl System for Fake {
     fn set_apic_base(&mut self, value: u32) {
         self.apic_base = value;
     }
-    fn physical_dword(&mut self, _: u32) -> u32 {
-        0
+    fn physical_dword(&mut self, at: u32) -> u32 {
+        self.read(at, 4) as u32
     }
     fn address_space_changed(&mut self) {
         self.space_changes += 1;

@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod apic;
+mod coprocessor;
 mod descriptors;
 mod fake;
+mod flags;
 mod interrupts;
 mod mutant;
+mod order;
+mod ports;
+mod privileged;
 mod robustness;
 mod segments;
 mod selectors;

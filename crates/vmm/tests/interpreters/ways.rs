@@ -1,7 +1,7 @@
 //! Ways to an interrupt's handler, and to another task: what the manual says of one it says of all.
 
 use crate::fake::*;
-use cpu::{CpuModel, Fault, eflags as e, vector};
+use cpu::{Activity, CpuModel, Fault, eflags as e, vector};
 use vmm::interpreters::interrupt::{Event, EventKind};
 
 /// A way through the IDT.
@@ -123,6 +123,9 @@ const HANDLER: u32 = 0x4400;
 
 /// The fault that the new task has begun with: its handler runs, with the error code on top of the stack.
 pub(crate) fn begun_with(f: &Fake) -> Result<(), Fault> {
+    if f.cpu.activity == Activity::Shutdown {
+        return Err(Fault::plain(vector::DF));
+    }
     match f.cpu.eip.checked_sub(HANDLER) {
         Some(v @ 10..=13) => {
             let code =

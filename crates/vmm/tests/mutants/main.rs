@@ -5,14 +5,24 @@
 
 #[path = "../interpreters/apic.rs"]
 mod apic;
+#[path = "../interpreters/coprocessor.rs"]
+mod coprocessor;
 #[path = "../interpreters/descriptors.rs"]
 mod descriptors;
 #[path = "../interpreters/fake.rs"]
 mod fake;
+#[path = "../interpreters/flags.rs"]
+mod flags;
 #[path = "../interpreters/interrupts.rs"]
 mod interrupts;
 #[path = "../interpreters/mutant.rs"]
 mod mutant;
+#[path = "../interpreters/order.rs"]
+mod order;
+#[path = "../interpreters/ports.rs"]
+mod ports;
+#[path = "../interpreters/privileged.rs"]
+mod privileged;
 #[path = "../interpreters/segments.rs"]
 mod segments;
 #[path = "../interpreters/selectors/mod.rs"]

@@ -162,7 +162,7 @@ impl Use {
         if !self.local {
             assert_eq!(self.outcome(&mut entries(good, good), local), bad, "{}: local", self.name);
             assert_eq!(
-                self.outcome(&mut entries(absent((good, 0)).0, 0), local),
+                self.outcome(&mut entries(absent((good, 0)).0, absent((good, 0)).0), local),
                 bad,
                 "{}: local",
                 self.name
