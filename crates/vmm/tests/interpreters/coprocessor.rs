@@ -75,8 +75,10 @@ fn beyond_the_limit() {
                 let eip = f.cpu.eip;
                 f.unchanged(&before);
                 f.cpu.eip = eip;
-                f.cpu.cr0 |= cr0::EM;
-                assert_eq!(f.at_100(op, field), Err(Fault::NM));
+                for bit in [cr0::EM, cr0::TS] {
+                    f.cpu.cr0 = f.cpu.cr0 & !(cr0::EM | cr0::TS) | bit;
+                    assert_eq!(f.clone().at_100(op, field), Err(Fault::NM));
+                }
             }
         }
     }

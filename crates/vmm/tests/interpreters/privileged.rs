@@ -50,8 +50,13 @@ fn privileged_instructions() {
 fn undefined_comes_first() {
     for mut f in [Fake::real(CpuModel::N270), Fake::v86(3)] {
         f.cpu.cr4 |= cr4::UMIP;
+        f.cpu.set_r32(reg::AX, 0xfff8);
         for op in [0xc0, 0xc8, 0xd0, 0xd8] {
             assert_eq!(f.faults(&[0x0f, 0x00, op]), Fault::UD, "{op:x}");
+        }
+        for field in [0, 1, 2, 3] {
+            let beyond = [0x0f, 0x00, field << 3 | 6, 0xff, 0xff];
+            assert_eq!(f.faults(&beyond), Fault::UD, "{field}");
         }
     }
 }

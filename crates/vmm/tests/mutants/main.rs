@@ -9,12 +9,16 @@ mod apic;
 mod coprocessor;
 #[path = "../interpreters/descriptors.rs"]
 mod descriptors;
+#[path = "../interpreters/events.rs"]
+mod events;
 #[path = "../interpreters/fake.rs"]
 mod fake;
 #[path = "../interpreters/flags.rs"]
 mod flags;
 #[path = "../interpreters/interrupts.rs"]
 mod interrupts;
+#[path = "../interpreters/limits.rs"]
+mod limits;
 #[path = "../interpreters/mutant.rs"]
 mod mutant;
 #[path = "../interpreters/order.rs"]
@@ -27,6 +31,8 @@ mod privileged;
 mod segments;
 #[path = "../interpreters/selectors/mod.rs"]
 mod selectors;
+#[path = "../interpreters/switches.rs"]
+mod switches;
 #[path = "../interpreters/tasks.rs"]
 mod tasks;
 #[path = "../interpreters/transfers.rs"]
