@@ -164,9 +164,37 @@ fn frames_on_inner_stacks() {
                 f.write(TSS + 2 * offset, 2, DATA0.into());
                 (f.cpu.tr.rights, f.cpu.tr.limit) = (rights, limit);
                 let expected = if limit < least { Err(Fault::ts(TASK | way.ext)) } else { Ok(()) };
-                assert_eq!(outcome(&mut f, way), expected, "{}: {rights:x} {limit}", way.name);
+                assert_eq!(outcome(&mut f.clone(), way), expected, "{}: {rights:x} {limit}", way.name);
+                // the limit comes before the selector
+                f.write(TSS + 2 * offset, 2, DATA3.into());
+                let selector = Err(Fault::ts(if limit < least { TASK } else { DATA3 & !3 } | way.ext));
+                assert_eq!(outcome(&mut f, way), selector, "{}: {rights:x} {limit}", way.name);
             }
         }
+    }
+}
+
+/// SDM vol. 2, INT n: the stack, its presence and room, then the handler's offset.
+#[test]
+fn stacks_before_offsets() {
+    for way in WAYS {
+        let empty = |cpl| {
+            let mut f = with_gate(Fake::protected(cpl), way, gate(CODE0, 0x4000, 0xee, 0));
+            f.write(GDT + u32::from(CODE0), 8, segment(0, 0, 0x9a, 4));
+            f
+        };
+        let mut f = empty(3);
+        assert_eq!(outcome(&mut f, way), Err(Fault::gp(way.ext)), "{}", way.name);
+        for (ss, sp) in [(ABSENT_DATA, STACK0), (DATA16, 6)] {
+            let mut f = empty(3);
+            f.write(TSS + 4, 4, sp.into());
+            f.write(TSS + 8, 2, ss.into());
+            assert_eq!(outcome(&mut f, way), Err(Fault::ss(ss | way.ext)), "{}", way.name);
+        }
+        let mut f = empty(0);
+        narrow(&mut f, 2);
+        f.cpu.set_r32(reg::SP, 6);
+        assert_eq!(outcome(&mut f, way), Err(Fault::ss(way.ext)), "{}", way.name);
     }
 }
 
@@ -228,6 +256,7 @@ fn in_real_mode() {
             f.write(u32::from(way.vector) * 4, 4, 0x2000_1234);
             f.cpu.seg[1].limit = 0xf_ffff;
             f.cpu.seg[1].refresh();
+            f.cpu.eip = 0x10;
             f
         };
         let mut f = ready();
@@ -238,12 +267,14 @@ fn in_real_mode() {
         assert_eq!((f.cpu.seg[1].base, f.cpu.seg[1].limit, f.cpu.eip), (0x2_0000, expected.limit, 0x1234));
         assert_eq!(
             (f.stack16::<2>(), f.cpu.r32(reg::SP)),
-            ([next(way, 0) as u16, 0x700], 0x1_00fa),
+            ([next(way, 0x10) as u16, 0x700], 0x1_00fa),
             "{}",
             way.name
         );
         let mut f = ready();
         f.cpu.idtr.limit = u16::from(way.vector) * 4 + 2;
+        assert_eq!(outcome(&mut f, way).unwrap_err().vector, cpu::vector::GP, "{}", way.name);
+        f.cpu.set_r32(reg::SP, 3); // the table comes before the stack
         assert_eq!(outcome(&mut f, way).unwrap_err().vector, cpu::vector::GP, "{}", way.name);
         for sp in [1, 3, 5] {
             let mut f = ready();
@@ -258,7 +289,7 @@ fn in_real_mode() {
         f.cpu.set_r32(reg::SP, 0x1_0100);
         outcome(&mut f, way).unwrap();
         let at = f.cpu.seg[2].base + 0x1_00fa;
-        assert_eq!(f.read(at, 2) as u32, next(way, 0), "{}", way.name);
+        assert_eq!(f.read(at, 2) as u32, next(way, 0x10), "{}", way.name);
     }
 }
 
@@ -311,10 +342,17 @@ fn redirection_map_beyond_the_limit() {
             let mut f = redirecting(iopl);
             (f.cpu.tr.rights, f.cpu.tr.limit) = (rights, limit);
             f.idt(0x30, gate(CODE0, 0x4000, 0xee, 0));
+            let mut full = f.clone();
+            full.cpu.set_r32(reg::SP, 3); // the map comes before the stack
+            let fault = if fits { Fault::ss(0) } else { Fault::GP0 };
+            assert_eq!(full.faults(&[0xcd, 0x30]), fault, "{limit:x}");
             assert_eq!(f.run(&[0xcd, 0x30]).err(), (!fits).then_some(Fault::GP0), "{limit:x}");
         }
     }
-    let mut f = redirecting(3);
-    (f.cpu.tr.rights, f.cpu.tr.limit) = (0x83, 0xa7);
-    assert_eq!(f.faults(&[0xcd, 0x30]), Fault::GP0);
+    for sp in [0x100, 3] {
+        let mut f = redirecting(3);
+        (f.cpu.tr.rights, f.cpu.tr.limit) = (0x83, 0xa7);
+        f.cpu.set_r32(reg::SP, sp);
+        assert_eq!(f.faults(&[0xcd, 0x30]), Fault::GP0);
+    }
 }

@@ -16,6 +16,17 @@ struct Form {
     content: u64,
 }
 
+impl Form {
+    /// The same with a selector, or an index, that would be refused later.
+    fn worse(&self) -> u64 {
+        match self.size {
+            2 => OUTSIDE.into(),
+            6 => (self.content & 0xffff_ffff) | u64::from(OUTSIDE) << 32,
+            _ => 0,
+        }
+    }
+}
+
 const fn read(name: &'static str, op: &'static [u8], reg: u8, content: u64) -> Form {
     Form { name, op, reg, size: 2, first: 2, writes: false, content }
 }
@@ -72,7 +83,15 @@ fn refused(mut f: Fake, run: impl Fn(&mut Fake) -> Result<(), Fault>) -> Option<
     Some(fault)
 }
 
-/// SDM vol. 3A, 5.3: every byte of an operand lies within the segment, or it is #GP(0).
+/// As [`ready`], with something wrong that is looked at after the operand.
+fn ready_and_wrong(form: &Form) -> Fake {
+    let mut f = ready(form);
+    f.write(0x100, 8, form.worse());
+    f.cpu.set_r32(reg::AX, u32::MAX); // outside of all bounds
+    f
+}
+
+/// SDM vol. 3A, 5.3: every byte of an operand lies within the segment, or it is #GP(0), whatever else is wrong.
 #[test]
 fn operands() {
     for form in FORMS {
@@ -81,6 +100,8 @@ fn operands() {
         assert_eq!(run(&mut with_limit(ready(&form), 3, last)), Ok(()), "{}", form.name);
         for limit in [last - 1, 0x100, 0xff] {
             assert_eq!(refused(with_limit(ready(&form), 3, limit), run), Some(Fault::GP0), "{}", form.name);
+            let f = with_limit(ready_and_wrong(&form), 3, limit);
+            assert_eq!(refused(f, run), Some(Fault::GP0), "{}", form.name);
         }
         if form.first < form.size {
             let limit = 0x100 + form.first - 1;
@@ -93,13 +114,38 @@ fn operands() {
 #[test]
 fn operands_that_wrap() {
     for form in FORMS.iter().filter(|f| f.first < f.size) {
-        let mut f = with_limit(ready(form), 3, 0xffff);
-        f.write(0, 8, form.content >> (8 * form.first));
-        f.write(0u32.wrapping_sub(form.first), form.first, form.content);
-        f.cpu.set_r32(reg::CX, 0u32.wrapping_sub(form.first));
-        let mut bytes = form.op.to_vec();
-        bytes.push(form.reg << 3 | 1); // [ecx]
-        assert_eq!(refused(f, |f| f.run(&bytes).map(|_| ())), Some(Fault::GP0), "{}", form.name);
+        for (start, content) in [(ready(form), form.content), (ready_and_wrong(form), form.worse())] {
+            let mut f = with_limit(start, 3, 0xffff);
+            f.write(0, 8, content >> (8 * form.first));
+            f.write(0u32.wrapping_sub(form.first), form.first, content);
+            f.cpu.set_r32(reg::CX, 0u32.wrapping_sub(form.first));
+            let mut bytes = form.op.to_vec();
+            bytes.push(form.reg << 3 | 1); // [ecx]
+            assert_eq!(refused(f, |f| f.run(&bytes).map(|_| ())), Some(Fault::GP0), "{}", form.name);
+        }
+    }
+}
+
+/// SDM vol. 2, ARPL: the selector is read even if nothing is to be raised.
+#[test]
+fn arpl_reads_first() {
+    for rpl in [0, 3] {
+        let mut f = with_limit(Fake::protected(0), 3, 0x100);
+        f.cpu.set_r32(reg::BX, rpl);
+        assert_eq!(refused(f, |f| f.at_100(&[0x63], reg::BX)), Some(Fault::GP0));
+    }
+}
+
+/// SDM vol. 2, ARPL, LAR, LSL, VERR, VERW: #UD in real and V86 mode, before the operand is looked at.
+#[test]
+fn undefined_before_operands() {
+    for start in [Fake::real(CpuModel::N270), Fake::v86(3)] {
+        for (op, field) in
+            [(&[0x63][..], 0), (&[0x0f, 0x02], 0), (&[0x0f, 0x03], 0), (&[0x0f, 0x00], 4), (&[0x0f, 0x00], 5)]
+        {
+            let mut f = with_limit(start.clone(), 3, 0xff);
+            assert_eq!(f.at_100(op, field), Err(Fault::UD), "{op:x?} {field}");
+        }
     }
 }
 
@@ -131,14 +177,21 @@ fn single_items() {
         [(&[0x66, 0x1e], true), (&[0x66, 0x9c], true), (&[0x66, 0x1f], false), (&[0x66, 0x9d], false)]
     {
         let sp = if push { 1 } else { 0xffff };
-        assert_eq!(narrow_stack(sp).faults(bytes), Fault::ss(0), "{bytes:x?}");
+        let mut f = narrow_stack(sp);
+        f.write(0xffff, 2, OUTSIDE.into());
+        assert_eq!(f.faults(bytes), Fault::ss(0), "{bytes:x?}");
         assert!(narrow_stack(2).run(bytes).is_ok(), "{bytes:x?}");
     }
-    let mut f = Fake::v86(0);
-    f.cpu.cr4 |= cpu::cr4::VME;
-    for (op, sp) in [(0x9c, 1), (0x9d, 0xffff)] {
-        f.cpu.set_r32(reg::SP, sp);
-        assert_eq!(f.faults(&[op]), Fault::ss(0), "{op:x}");
+    // in V86 mode the right comes first
+    for (vme, fault) in [(0, Fault::GP0), (cpu::cr4::VME, Fault::ss(0))] {
+        let mut f = Fake::v86(0);
+        f.cpu.cr4 |= vme;
+        for (op, sp) in [(0x9c, 1), (0x9d, 0xffff)] {
+            f.cpu.set_r32(reg::SP, sp);
+            assert_eq!(f.faults(&[op]), fault, "{op:x}");
+            f.cpu.set_r32(reg::SP, if op == 0x9c { 2 } else { 0xfffd });
+            assert_eq!(f.faults(&[0x66, op]), Fault::GP0, "{op:x}");
+        }
     }
 }
 
@@ -166,6 +219,12 @@ fn items_of_returns() {
     for (bytes, size, items) in returns {
         for n in 0..items.len() as u32 {
             assert_eq!(crossing(items, size, n).faults(bytes), Fault::ss(0), "{bytes:x?} {n}");
+            // whatever the items are
+            let mut bad = items.to_vec();
+            let selectors = [1, items.len() - 1];
+            let outer = n as usize + 1 > items.len() - 2;
+            selectors.into_iter().skip(usize::from(outer)).for_each(|s| bad[s] = OUTSIDE.into());
+            assert_eq!(crossing(&bad, size, n).faults(bytes), Fault::ss(0), "{bytes:x?} {n}");
         }
         let mut f = crossing(items, size, items.len() as u32);
         assert!(f.run(bytes).is_ok(), "{bytes:x?}");
@@ -297,6 +356,9 @@ fn offsets() {
     }
     let mut f = Fake::protected(0);
     f.push32(&[0x6666, 0x5555, 0x4444, 0x3333, 0x2222, 0x1_0100, e::VM, 0x1111, 0x1_0000]);
+    assert_eq!(f.faults(&[0xcf]), Fault::GP0);
+    // the offset, then the rest of the frame
+    let mut f = crossing(&[0x1_0000, 0x700, e::VM | 2, 0x8000, 0x800, 0x900, 0xa00, 0xb00, 0xc00], 4, 4);
     assert_eq!(f.faults(&[0xcf]), Fault::GP0);
 }
 

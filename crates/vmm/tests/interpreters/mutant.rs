@@ -104,8 +104,9 @@ pub(crate) struct Watch {
     deliveries: u32,
     /// The questions, in order.
     asked: Vec<Question>,
-    /// From this question on, those at its place are answered the other way.
+    /// This question is answered the other way, and those at its place after it as it is: they all pass.
     turned: Option<usize>,
+    passing: bool,
 }
 
 impl Watch {
@@ -136,7 +137,8 @@ impl Watch {
         }
         if let Some(turned) = self.turned {
             let same = n >= turned && self.asked.get(turned) == Some(&question);
-            return truth ^ same;
+            self.passing = if n == turned { !truth } else { self.passing };
+            return if same { self.passing } else { truth };
         }
         match CHOSEN.as_ref() {
             Some(m) if m.question == question.name() => match m.change {

@@ -60,3 +60,30 @@ fn outer_stack_before_offset() {
         assert_eq!(f.faults(&[0xcf]), fault);
     }
 }
+
+/// SDM vol. 2, CALL and JMP: a call gate's presence, then what it names; a task gate's and a TSS's presence, then the TSS.
+#[test]
+fn presence_before_contents() {
+    for op in [CALL, JMP] {
+        for target in [0, OUTSIDE, DATA0, ABSENT_CODE] {
+            let mut f = Fake::protected(3);
+            f.write(GDT + u32::from(CALL_GATE), 8, gate(target, 0, 0x6c, 0));
+            assert_eq!(f.far(op, CALL_GATE, 0), Err(Fault::np(CALL_GATE)));
+            f.write(GDT + u32::from(TASK_GATE), 8, gate(target, 0, 0x65, 0));
+            assert_eq!(f.far(op, TASK_GATE, 0), Err(Fault::np(TASK_GATE)));
+        }
+    }
+}
+
+/// SDM vol. 2, CALL, MORE-PRIVILEGE: the offset, then the parameters; the TSS's limit, then the stack that it names.
+#[test]
+fn parameters_come_last() {
+    let mut f = Fake::protected(3);
+    shrink(&mut f, CODE0, 0x9a);
+    f.cpu.seg[2].limit = 3;
+    f.cpu.seg[2].refresh();
+    assert_eq!(f.far(CALL, CALL_GATE, 0), Err(Fault::GP0));
+    f.write(TSS + 8, 2, u64::from(DATA3));
+    f.cpu.tr.limit = 8;
+    assert_eq!(f.far(CALL, CALL_GATE, 0), Err(Fault::ts(TASK)));
+}

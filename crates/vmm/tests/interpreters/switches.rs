@@ -83,6 +83,9 @@ fn limits_of_the_old_task() {
             let mut f = ready(cpl);
             (f.cpu.tr.rights, f.cpu.tr.limit) = (rights, limit);
             let code = f.cpu.seg[1].selector;
+            if !fits {
+                set_field(&mut f, Field::Ss, DATA0.into()); // the new task's segments come later
+            }
             let expected = if fits { Ok(()) } else { Err(Fault::ts(TASK | to.ext())) };
             assert_eq!(switch(&mut f, to, TASK2), expected, "{rights:x} {limit:x}");
             if fits {
@@ -141,6 +144,31 @@ fn tasks_of_v86_mode() {
         let selectors = [(1, 0x1110), (2, 0x2220), (3, 0x3330), (0, 0x4440)];
         assert!(selectors.iter().all(|(n, s)| f.cpu.seg[*n] == Segment::real(*s, 3)));
         assert_eq!((f.cpu.cpl, f.cpu.eflags & e::VM), (3, e::VM));
+    }
+}
+
+/// SDM vol. 2, CALL, JMP, INT n, IRET: a TSS's presence, then its limit.
+#[test]
+fn presence_before_limits() {
+    for (to, cpl) in every() {
+        let mut f = ready(cpl);
+        f.write(GDT + u32::from(TASK2), 8, segment(TSS2, 0x66, 0x09, 0));
+        assert_eq!(switch(&mut f, to, TASK2), Err(Fault::np(TASK2 | to.ext())));
+    }
+}
+
+/// SDM vol. 3A, 7.3: the new task's level is its CS's.
+#[test]
+fn tasks_of_level_0() {
+    for (to, cpl) in every() {
+        let mut f = ready(cpl);
+        for (field, selector) in
+            [(Field::Cs, CODE0), (Field::Ss, DATA0), (Field::Ds, DATA0), (Field::Es, DATA0)]
+        {
+            set_field(&mut f, field, selector.into());
+        }
+        assert_eq!(switch(&mut f, to, TASK2), Ok(()));
+        assert_eq!((f.cpu.cpl, f.cpu.eip, f.cpu.seg[3].usable()), (0, 0x5555, true));
     }
 }
 
