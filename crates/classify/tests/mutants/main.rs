@@ -3,6 +3,10 @@
 //! one that no test of `vmm` asks is not forgotten.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod edits;
 mod explored;
 #[path = "../../../vmm/tests/mutants/place.rs"]
 mod place;
+#[path = "../../../isa/tests/spec_x86.rs"]
+mod spec_x86;
+mod specs;
