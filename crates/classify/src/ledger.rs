@@ -112,7 +112,8 @@ pub fn derivation_against(isa: &Isa) -> Vec<Disagreement> {
 /// Classes by form and configuration, in code of 16 and of 32 bits.
 pub struct Derived([ByForm; 2]);
 
-type ByForm = BTreeMap<(Code, Configuration), Class>;
+/// Classes, and the vector that user mode gets where that is one.
+type ByForm = BTreeMap<(Code, Configuration), (Class, Option<u8>)>;
 
 impl Derived {
     /// Derives every form that Ringer executes, in every configuration that makes a difference to it.
@@ -143,14 +144,19 @@ fn differences(
     isa: &Isa,
 ) -> Vec<Disagreement> {
     let mut all = Vec::new();
-    for ((code, configuration), class) in derived {
+    for ((code, configuration), (class, trap)) in derived {
         let (code, configuration, class) = (*code, *configuration, *class);
         let pair = (code, mode.bits() as u8);
         let Some(form) = rows.get(&pair) else { continue };
         let Ok(bits) = spec::Configuration::parse(isa, &configuration.names()) else { continue };
         debug_assert_eq!(modelled(&bits), configuration);
-        let specified = specified(form.case(&bits));
-        let (says, said) = (comparable(class, specified), comparable(specified, class));
+        let case = form.case(&bits);
+        let specified = specified(case);
+        let (mut says, mut said) = (comparable(class, specified), comparable(specified, class));
+        if let Some((other, trap)) = other_trap(case, class, *trap) {
+            says += &format!(", {other}");
+            said += &format!(", {trap}");
+        }
         if says != said {
             let (configuration, voter) = (configuration.names(), Voter::Derivation);
             all.push(Disagreement { voter, code, mode: pair.1, configuration, says, specified: said });
@@ -168,7 +174,20 @@ fn derived_everywhere(mode: CodeMode) -> ByForm {
             groups.entry((form.code(), d.configuration)).or_default().push(d);
         }
     }
-    groups.into_iter().map(|(key, all)| (key, join(all.iter()).class)).collect()
+    let trap = |all: &[Derivation]| all[0].trap.filter(|_| all.iter().all(|d| d.trap == all[0].trap));
+    groups.into_iter().map(|(key, all)| (key, (join(all.iter()).class, trap(&all)))).collect()
+}
+
+/// The traps of a privileged instruction, as derived and as specified, where they differ.
+fn other_trap(case: &spec::Case, class: Class, derived: Option<u8>) -> Option<(&'static str, String)> {
+    let name = match derived? {
+        cpu::vector::UD => "#UD",
+        cpu::vector::GP => "#GP",
+        _ => "another trap",
+    };
+    let specified =
+        case.trap.clone().filter(|t| case.privileged && class.privileged && !t.starts_with(name))?;
+    Some((name, specified))
 }
 
 /// A class in words. A privileged instruction's result always depends on the mode: that goes without saying.

@@ -93,10 +93,15 @@ fn fails_the_tests(mutant: &Mutant) -> bool {
         }
     }
     std::fs::write(directory.join(FOLDER).join(&mutant.file), &mutant.edit.text).unwrap();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.env("RINGER_SPECS", &directory).args(["spec_x86::", "--test-threads", "1"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let failed = !command.status().unwrap().success();
+    // those that find most, then all
+    let failed = [&["what_no_model_shows", "every_violation_has_its_group"][..], &["spec_x86::"]]
+        .into_iter()
+        .any(|names| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.env("RINGER_SPECS", &directory).args(names).args(["--test-threads", "1"]);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            !command.status().unwrap().success()
+        });
     std::fs::remove_dir_all(&directory).unwrap();
     failed
 }
