@@ -1,7 +1,8 @@
 //! Runs the tests that reach a mutant once for each mutant, in processes of their own.
 
-use crate::list::{Mutant, Plan, mutants};
+use crate::list::{Mutant, Plan, mutants, places};
 use crate::mutant::{MUTANT, RECORD};
+use crate::sources::asking;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -108,6 +109,9 @@ fn equivalent() -> BTreeMap<String, String> {
 fn every_mutant_is_killed_or_equivalent() {
     let directory = Directory::new();
     record(&directory.0);
+    let reached = places(&directory.0);
+    let unasked: Vec<String> = asking().into_iter().filter(|place| !reached.contains(place)).collect();
+    assert!(unasked.is_empty(), "no test gets to these questions: {unasked:#?}");
     let all = mutants(&directory.0, EXPLORED);
     let alive: BTreeSet<String> = survivors(&all).into_iter().map(Mutant::line).collect();
     let argued = equivalent();

@@ -105,3 +105,10 @@ fn changes(record: &Record, asked: bool) -> Vec<(&'static str, &BTreeSet<String>
     };
     Change::ALL.iter().filter(|(_, c)| meant(*c)).map(|(name, c)| (*name, tests(*c))).collect()
 }
+
+/// Places, as `file:line`, where some test has a routine ask.
+pub(crate) fn places(directory: &Path) -> BTreeSet<String> {
+    let all = records(directory);
+    let place = |question: &String| question.rsplit_once(' ').map(|(_, place)| place.to_owned());
+    all.keys().filter_map(place).filter_map(|p| p.rsplit_once(':').map(|(line, _)| line.to_owned())).collect()
+}

@@ -43,3 +43,4 @@ mod ways;
 mod driver;
 mod list;
 mod place;
+mod sources;
