@@ -323,7 +323,8 @@ fn what_no_model_shows() {
 /// Ports have real bits, and the lab has no group for what is newer than it.
 const UNGROUPED: [&str; 6] = ["IN", "OUT", "INS", "OUTS", "ENQCMD", "ENCLU"];
 
-/// With each choice of the real bits, TRAPCRITICAL repairs everything, and one of the lab's groups each single instruction.
+/// With each choice of the real bits, TRAPCRITICAL repairs everything, and one of the lab's groups each single
+/// instruction.
 #[test]
 fn every_violation_has_its_group() {
     let isa = load("ia32");
@@ -352,7 +353,8 @@ fn every_violation_has_its_group() {
     }
 }
 
-/// Intel SDM vol. 2A, INT n, and vol. 3B, 8086 emulation: below IOPL 3 V86 mode gets #GP(0), else it is the gate's DPL that counts.
+/// Intel SDM vol. 2A, INT n, and vol. 3B, 8086 emulation: below IOPL 3 V86 mode gets #GP(0), else it is the
+/// gate's DPL that counts.
 #[test]
 fn what_int_traps_with() {
     let isa = load("ia32");

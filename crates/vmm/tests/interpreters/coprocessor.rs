@@ -100,7 +100,8 @@ fn modes() -> [(Fake, bool, u32); 4] {
     [(real_pe, true, at[0]), (v86, false, at[1]), (real, false, at[2]), (Fake::protected(3), true, at[3])]
 }
 
-/// SDM vol. 1, figures 8-9 to 8-12: the environment has selectors in protected mode, and linear addresses in real and V86 mode.
+/// SDM vol. 1, figures 8-9 to 8-12: the environment has selectors in protected mode, and linear addresses in
+/// real and V86 mode.
 #[test]
 fn layouts_of_the_environment() {
     for (f, protected, at) in modes() {
@@ -139,8 +140,8 @@ fn environments_that_are_loaded() {
     }
 }
 
-/// SDM vol. 2, FXSAVE and FXRSTOR: the XMM registers go with CR4.OSFXSR; reserved bits of MXCSR are #GP(0) then, and an address
-/// that is not aligned always.
+/// SDM vol. 2, FXSAVE and FXRSTOR: the XMM registers go with CR4.OSFXSR; reserved bits of MXCSR are #GP(0)
+/// then, and an address that is not aligned always.
 #[test]
 fn xmm_registers_and_mxcsr() {
     for osfxsr in [false, true] {

@@ -176,7 +176,8 @@ fn descriptors_of_an_80286() {
     assert_eq!(f.cpu.seg[3].limit, 0xffff);
 }
 
-/// An 80286 stores ones in the last byte of SGDT and SIDT, and knows no granularity (SDM vol. 2, SGDT; vol. 3B, 22.29).
+/// An 80286 stores ones in the last byte of SGDT and SIDT, and knows no granularity (SDM vol. 2, SGDT; vol. 3B,
+/// 22.29).
 #[test]
 fn tables_of_an_80286() {
     for (field, chip, last) in [(0, true, 0xff), (1, true, 0xff), (0, false, 0), (1, false, 0)] {

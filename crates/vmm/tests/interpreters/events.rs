@@ -30,8 +30,8 @@ fn from(way: Way, cpl: u8, gate: u64) -> Result<(), Fault> {
     outcome(&mut with_gate(Fake::protected(cpl), way, gate), way)
 }
 
-/// SDM vol. 3A, 6.12.1.1, and vol. 2, INT n: the entry within the limit, its type, for a program its DPL, presence, and then
-/// what it names; error codes name the entry.
+/// SDM vol. 3A, 6.12.1.1, and vol. 2, INT n: the entry within the limit, its type, for a program its DPL,
+/// presence, and then what it names; error codes name the entry.
 #[test]
 fn entries() {
     for way in WAYS {
@@ -119,7 +119,8 @@ fn narrow(f: &mut Fake, n: usize) {
     f.cpu.seg[n].refresh();
 }
 
-/// SDM vol. 1, 6.2.3: of a 16-bit stack SP counts; without room for the whole frame nothing is pushed (SDM vol. 2, INT n).
+/// SDM vol. 1, 6.2.3: of a 16-bit stack SP counts; without room for the whole frame nothing is pushed (SDM vol.
+/// 2, INT n).
 #[test]
 fn frames_on_16_bit_stacks() {
     for way in WAYS {
@@ -213,7 +214,8 @@ fn conforming_handlers() {
     }
 }
 
-/// SDM vol. 3B, 20.3.1: from V86 mode only handlers of level 0; the frame has the data segments, which are null afterwards.
+/// SDM vol. 3B, 20.3.1: from V86 mode only handlers of level 0; the frame has the data segments, which are null
+/// afterwards.
 #[test]
 fn from_v86_mode() {
     for way in WAYS {

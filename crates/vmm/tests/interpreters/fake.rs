@@ -286,8 +286,8 @@ impl Fake {
         fault
     }
 
-    /// Registers and memory are as before; accessed bits may be set (SDM vol. 3A, 3.4.5.1: whenever a selector is loaded,
-    /// which may come before the check that fails).
+    /// Registers and memory are as before; accessed bits may be set (SDM vol. 3A, 3.4.5.1: whenever a selector
+    /// is loaded, which may come before the check that fails).
     pub(crate) fn unchanged(&self, before: &Fake) {
         assert_eq!(before.cpu, self.cpu);
         let accessed =

@@ -181,8 +181,8 @@ fn popf() {
     }
 }
 
-/// SDM vol. 2, POPF, and vol. 3B, 20.3.3: V86 mode below IOPL 3 with VME has VIF for IF, and #GP(0) where TF would be set,
-/// or VIF while VIP is.
+/// SDM vol. 2, POPF, and vol. 3B, 20.3.3: V86 mode below IOPL 3 with VME has VIF for IF, and #GP(0) where TF
+/// would be set, or VIF while VIP is.
 #[test]
 fn popf_with_vme() {
     for (image, vip, fits) in [

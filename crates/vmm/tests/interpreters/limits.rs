@@ -195,7 +195,8 @@ fn single_items() {
     }
 }
 
-/// Items of a return, the first on top, such that only the item `n` crosses the limit: those behind it are at the bottom.
+/// Items of a return, the first on top, such that only the item `n` crosses the limit: those behind it are at
+/// the bottom.
 fn crossing(items: &[u32], size: u32, n: u32) -> Fake {
     let start = 0x1_0000 - size / 2 - n * size;
     let mut f = narrow_stack(start as u16);

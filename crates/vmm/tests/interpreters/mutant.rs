@@ -1,6 +1,6 @@
-//! One thing done wrongly. A mutant of a routine is a question that is answered against the state, or a fault that is
-//! another one than the routine's: so the routines need not be compiled anew. `tests/mutants` makes the list of mutants
-//! from what the tests ask, and expects that some test fails with each.
+//! One thing done wrongly. A mutant of a routine is a question that is answered against the state, or a fault
+//! that is another one than the routine's: so the routines need not be compiled anew. `tests/mutants` makes the
+//! list of mutants from what the tests ask, and expects that some test fails with each.
 
 use cpu::{Fault, vector as v};
 use std::cell::RefCell;

@@ -61,7 +61,8 @@ fn outer_stack_before_offset() {
     }
 }
 
-/// SDM vol. 2, CALL and JMP: a call gate's presence, then what it names; a task gate's and a TSS's presence, then the TSS.
+/// SDM vol. 2, CALL and JMP: a call gate's presence, then what it names; a task gate's and a TSS's presence,
+/// then the TSS.
 #[test]
 fn presence_before_contents() {
     for op in [CALL, JMP] {

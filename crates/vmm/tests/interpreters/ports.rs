@@ -19,8 +19,8 @@ fn allow(f: &mut Fake, allowed: bool) {
     f.write(TSS + 0x88 + 8, 2, if allowed { 0 } else { 0xffff });
 }
 
-/// SDM vol. 1, chapter "Input/Output", "I/O Privilege Level" and "I/O Permission Bit Map": IOPL in protected mode, else the map;
-/// in V86 mode the map alone.
+/// SDM vol. 1, chapter "Input/Output", "I/O Privilege Level" and "I/O Permission Bit Map": IOPL in protected
+/// mode, else the map; in V86 mode the map alone.
 #[test]
 fn rights() {
     for bytes in FORMS {
@@ -45,8 +45,8 @@ fn rights() {
     }
 }
 
-/// SDM vol. 1, "I/O Permission Bit Map": every byte's bit counts; beyond the TSS's limit, and without a 32-bit TSS, no port is
-/// allowed.
+/// SDM vol. 1, "I/O Permission Bit Map": every byte's bit counts; beyond the TSS's limit, and without a 32-bit
+/// TSS, no port is allowed.
 #[test]
 fn the_map() {
     for (bits, limit, rights, fits) in [

@@ -175,7 +175,8 @@ fn page_directory_pointers() {
     }
 }
 
-/// SDM vol. 3A, 17.2.2 to 17.2.4: DR4 and DR5 are DR6 and DR7 without CR4.DE, and #UD with it; GD makes every access #DB.
+/// SDM vol. 3A, 17.2.2 to 17.2.4: DR4 and DR5 are DR6 and DR7 without CR4.DE, and #UD with it; GD makes every
+/// access #DB.
 #[test]
 fn debug_registers() {
     for (n, other) in [(0, 0), (3, 3), (4, 6), (5, 7), (6, 6), (7, 7)] {

@@ -196,8 +196,8 @@ fn bound() {
     }
 }
 
-/// SDM vol. 3B, 20.1.1: in real mode a register that held nothing gets a segment of real mode, whatever loads it; one that
-/// held a segment keeps its limit.
+/// SDM vol. 3B, 20.1.1: in real mode a register that held nothing gets a segment of real mode, whatever loads
+/// it; one that held a segment keeps its limit.
 #[test]
 fn loads_in_real_mode() {
     let loads: [fn(&mut Fake); 3] = [

@@ -297,8 +297,8 @@ fn fast_system_calls() {
     assert_eq!(f.faults(&[0x0f, 0x34]), Fault::GP0);
 }
 
-/// SDM vol. 3A, 5.8.4 and 5.8.5: through a gate conforming code runs at the caller's level, on its stack; a 16-bit gate's offset
-/// has no upper half.
+/// SDM vol. 3A, 5.8.4 and 5.8.5: through a gate conforming code runs at the caller's level, on its stack; a
+/// 16-bit gate's offset has no upper half.
 #[test]
 fn conforming_code_behind_gates() {
     for op in [CALL, JMP] {

@@ -62,7 +62,8 @@ fn records(directory: &Path) -> BTreeMap<String, Record> {
     all
 }
 
-/// The mutants of what was recorded, and of what the classifier has asked besides (`explored.tsv`), which no test does.
+/// The mutants of what was recorded, and of what the classifier has asked besides (`explored.tsv`), which no
+/// test does.
 pub(crate) fn mutants(directory: &Path, explored: &str) -> BTreeMap<Mutant, Plan> {
     let mut places = Places::default();
     let mut all = BTreeMap::new();

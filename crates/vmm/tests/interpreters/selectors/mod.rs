@@ -1,5 +1,6 @@
-//! Selectors, wherever an instruction or an event takes one from: tables and their limits, types, privilege, presence, in
-//! the manual's order (SDM vol. 2, the operations of each instruction; vol. 3A, 5.5 to 5.8, 6.12, 7.2 and table 7-1).
+//! Selectors, wherever an instruction or an event takes one from: tables and their limits, types, privilege,
+//! presence, in the manual's order (SDM vol. 2, the operations of each instruction; vol. 3A, 5.5 to 5.8, 6.12,
+//! 7.2 and table 7-1).
 
 mod questions;
 mod segments;
@@ -21,13 +22,16 @@ type Raise = fn(u16) -> Fault;
 /// A descriptor and the RPL of the selector that names it.
 type Named = (u64, u16);
 
+/// Puts a selector where it is taken from, and does what takes it.
+type Run = dyn Fn(&mut Fake, u16) -> Result<(), Fault>;
+
 /// A place that a selector is taken from.
 struct Use {
     name: String,
     /// The level of the program.
     cpl: u8,
     /// Puts the selector there, and does it.
-    run: Box<dyn Fn(&mut Fake, u16) -> Result<(), Fault>>,
+    run: Box<Run>,
     good: Vec<Named>,
     /// One that an 80286 has.
     good_286: Named,
@@ -186,8 +190,8 @@ impl Use {
         }
     }
 
-    /// SDM vol. 3A, 3.4.5.1: the accessed bit is set when the selector is loaded; a table whose bits are set may be in
-    /// read-only memory.
+    /// SDM vol. 3A, 3.4.5.1: the accessed bit is set when the selector is loaded; a table whose bits are set
+    /// may be in read-only memory.
     fn accessed(&self) {
         if self.loaded.is_none() {
             return;
