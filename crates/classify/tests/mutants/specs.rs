@@ -98,7 +98,11 @@ fn fails_the_tests(mutant: &Mutant) -> bool {
         .into_iter()
         .any(|names| {
             let mut command = Command::new(std::env::current_exe().unwrap());
-            command.env("RINGER_SPECS", &directory).args(names).args(["--test-threads", "1"]);
+            command
+                .env("RINGER_SPECS", &directory)
+                .env("RUST_BACKTRACE", "0")
+                .args(names)
+                .args(["--test-threads", "1"]);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             !command.status().unwrap().success()
         });
