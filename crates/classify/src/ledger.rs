@@ -106,28 +106,66 @@ impl Ruling {
 
 /// Where the derivation differs from the specification, in every configuration that makes a difference to a form.
 pub fn derivation_against(isa: &Isa) -> Vec<Disagreement> {
-    let rows = rows(isa);
+    Derived::everywhere().against(isa)
+}
+
+/// Classes by form and configuration, in code of 16 and of 32 bits.
+pub struct Derived([ByForm; 2]);
+
+/// Classes, and the vector that user mode gets where that is one.
+type ByForm = BTreeMap<(Code, Configuration), (Class, Option<u8>)>;
+
+impl Derived {
+    /// Derives every form that Ringer executes, in every configuration that makes a difference to it.
+    pub fn everywhere() -> Derived {
+        Derived(CodeMode::ALL.map(derived_everywhere))
+    }
+
+    /// Something was derived of this form.
+    pub fn has(&self, code: Code) -> bool {
+        self.0.iter().flat_map(BTreeMap::keys).any(|(derived, _)| *derived == code)
+    }
+
+    /// Where it differs from a specification.
+    pub fn against(&self, isa: &Isa) -> Vec<Disagreement> {
+        let rows = rows(isa);
+        CodeMode::ALL
+            .into_iter()
+            .zip(&self.0)
+            .flat_map(|(mode, all)| differences(mode, all, &rows, isa))
+            .collect()
+    }
+}
+
+fn differences(
+    mode: CodeMode,
+    derived: &ByForm,
+    rows: &BTreeMap<spec::Pair, &spec::Form>,
+    isa: &Isa,
+) -> Vec<Disagreement> {
     let mut all = Vec::new();
-    for mode in CodeMode::ALL {
-        for ((code, configuration), class) in derived_everywhere(mode) {
-            let pair = (code, mode.bits() as u8);
-            let Some(form) = rows.get(&pair) else { continue };
-            let Ok(bits) = spec::Configuration::parse(isa, &configuration.names()) else { continue };
-            debug_assert_eq!(modelled(&bits), configuration);
-            let specified = specified(form.case(&bits));
-            let (says, said) = (comparable(class, specified), comparable(specified, class));
-            if says != said {
-                let (configuration, voter) = (configuration.names(), Voter::Derivation);
-                all.push(Disagreement { voter, code, mode: pair.1, configuration, says, specified: said });
-            }
+    for ((code, configuration), (class, trap)) in derived {
+        let (code, configuration, class) = (*code, *configuration, *class);
+        let pair = (code, mode.bits() as u8);
+        let Some(form) = rows.get(&pair) else { continue };
+        let Ok(bits) = spec::Configuration::parse(isa, &configuration.names()) else { continue };
+        debug_assert_eq!(modelled(&bits), configuration);
+        let case = form.case(&bits);
+        let specified = specified(case);
+        let (mut says, mut said) = (comparable(class, specified), comparable(specified, class));
+        if let Some((other, trap)) = other_trap(case, class, *trap) {
+            says += &format!(", {other}");
+            said += &format!(", {trap}");
+        }
+        if says != said {
+            let (configuration, voter) = (configuration.names(), Voter::Derivation);
+            all.push(Disagreement { voter, code, mode: pair.1, configuration, says, specified: said });
         }
     }
     all
 }
 
-type Derived = BTreeMap<(Code, Configuration), Class>;
-
-fn derived_everywhere(mode: CodeMode) -> Derived {
+fn derived_everywhere(mode: CodeMode) -> ByForm {
     let forms = forms::all(mode, CpuModel::N270);
     let lattices = in_parallel(&forms, |f| lattice(f, Configuration::default()));
     let mut groups: BTreeMap<(Code, Configuration), Vec<Derivation>> = BTreeMap::new();
@@ -136,7 +174,20 @@ fn derived_everywhere(mode: CodeMode) -> Derived {
             groups.entry((form.code(), d.configuration)).or_default().push(d);
         }
     }
-    groups.into_iter().map(|(key, all)| (key, join(all.iter()).class)).collect()
+    let trap = |all: &[Derivation]| all[0].trap.filter(|_| all.iter().all(|d| d.trap == all[0].trap));
+    groups.into_iter().map(|(key, all)| (key, (join(all.iter()).class, trap(&all)))).collect()
+}
+
+/// The traps of a privileged instruction, as derived and as specified, where they differ.
+fn other_trap(case: &spec::Case, class: Class, derived: Option<u8>) -> Option<(&'static str, String)> {
+    let name = match derived? {
+        cpu::vector::UD => "#UD",
+        cpu::vector::GP => "#GP",
+        _ => "another trap",
+    };
+    let specified =
+        case.trap.clone().filter(|t| case.privileged && class.privileged && !t.starts_with(name))?;
+    Some((name, specified))
 }
 
 /// A class in words. A privileged instruction's result always depends on the mode: that goes without saying.

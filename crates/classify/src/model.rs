@@ -3,6 +3,7 @@
 use crate::layout;
 use cpu::{Fault, Flow, Insn, State};
 use isa::Routine;
+use std::panic::Location;
 use vmm::interpreters::interpret;
 use vmm::{Atom, Privilege, System};
 
@@ -88,6 +89,7 @@ pub(crate) struct Model<'a> {
     pub(crate) cpu: State,
     pub(crate) memory: &'a mut Memory,
     pub(crate) path: &'a mut Vec<(Atom, bool)>,
+    pub(crate) places: &'a mut Vec<&'static Location<'static>>,
     pub(crate) effects: &'a mut Vec<Effect>,
     /// What devices answer.
     pub(crate) devices: u32,
@@ -116,6 +118,7 @@ impl System for Model<'_> {
     }
     fn ask(&mut self, atom: Atom, truth: bool) -> bool {
         self.path.push((atom, truth));
+        self.places.push(Location::caller());
         truth
     }
     fn load(&mut self, linear: u32, size: u32, _: Privilege) -> Result<u64, Fault> {

@@ -9,6 +9,7 @@ use crate::tables::{fill, held, tables};
 use crate::{CodeMode, Configuration, Form};
 use cpu::{CpuModel, DescriptorTable, InterruptShadow, Kind, Segment, State, cr0, cr4, eflags, reg, seg};
 use isa::Routine;
+use std::panic::Location;
 use vmm::Atom;
 
 /// The mode of the machine in the paper's sense: M.
@@ -40,6 +41,8 @@ pub struct Run {
     pub effects: Vec<Effect>,
     /// The questions that it asked, with their answers.
     pub path: Vec<(Atom, bool)>,
+    /// Where the routine asked them.
+    pub places: Vec<&'static Location<'static>>,
     /// Where the window was.
     pub window: u32,
 }
@@ -55,6 +58,7 @@ impl Run {
             changes: Vec::new(),
             effects: Vec::new(),
             path: Vec::new(),
+            places: Vec::new(),
             window: 0,
         }
     }
@@ -174,11 +178,13 @@ impl World {
         }
         let ran = self.memory.mark();
         out.path.clear();
+        out.places.clear();
         out.effects.clear();
         let mut model = Model {
             cpu: out.before.clone(),
             memory: &mut self.memory,
             path: &mut out.path,
+            places: &mut out.places,
             effects: &mut out.effects,
             devices: outside.devices,
             apic_base: outside.apic_base,

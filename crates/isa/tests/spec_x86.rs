@@ -5,8 +5,15 @@ use isa::Code;
 use isa::spec::{Configuration, Form, Holds, Isa, Pair, Specs, Theorem, prove};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A directory with other specifications: what is checked here is then checked of them.
+const DIRECTORY: &str = "RINGER_SPECS";
+
 fn load(name: &str) -> Isa {
-    Specs::embedded().isa(name).unwrap_or_else(|e| panic!("{e}"))
+    let specs = match std::env::var_os(DIRECTORY) {
+        Some(path) => Specs::from_directory(path.as_ref()).unwrap_or_else(|e| panic!("{e}")),
+        None => Specs::embedded(),
+    };
+    specs.isa(name).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn by_pair(isa: &Isa) -> BTreeMap<Pair, &Form> {
@@ -254,4 +261,107 @@ fn repairs_name_bits() {
     assert_eq!(bits("RDTSC"), ["TSD", "TRAPIDENTITY", "TRAPCRITICAL"]);
     assert_eq!(bits("SGDT, SIDT"), ["UMIP", "TRAPTABLES", "TRAPCRITICAL"]);
     assert_eq!(bits("POPF"), ["TRAPFLAGS", "TRAPCRITICAL"]);
+}
+
+/// The class of a form in 32-bit code, or 16-bit code with `VM`.
+fn class(isa: &Isa, form: &str, with: &str) -> String {
+    let c = Configuration::parse(isa, with).unwrap_or_else(|e| panic!("{e}"));
+    let mode = if c.has("VM") { 16 } else { 32 };
+    let named = |p: &Pair| p.1 == mode && format!("{:?}", p.0) == form;
+    let row = isa.forms.iter().find(|f| f.pairs.iter().any(named)).unwrap_or_else(|| panic!("{form}"));
+    let case = row.case(&c);
+    let mut words: Vec<&str> = case.sensitive.iter().map(|k| k.name()).collect();
+    words.extend(case.user_sensitive.then_some("user"));
+    words.extend(case.privileged.then(|| case.trap.as_deref().unwrap_or("no trap")));
+    words.join(" ")
+}
+
+/// What Ringer's models have not, or do without effect, so that nothing can be derived: from the manual.
+#[test]
+fn what_no_model_shows() {
+    let isa = load("ia32");
+    for (form, with, expected) in [
+        // Intel SDM vol. 2A, CPUID; Pentium Processor Family Developer's Manual vol. 3
+        ("Cpuid", "", "location user"),
+        ("Cpuid", "CPUIDFAULT", "location #GP(0)"),
+        ("Cpuid", "FIXEDID", ""),
+        ("Cpuid", "CPUIDFAULT,FIXEDID", "location #GP(0)"),
+        // Intel SDM vol. 2B, RDPMC: counters that count
+        ("Rdpmc", "", "location #GP(0)"),
+        ("Rdpmc", "PCE", "location user"),
+        // Intel SDM vol. 2A, INVD; vol. 2D, WBINVD: caches that hold something
+        ("Invd", "", "control #GP(0)"),
+        ("Wbinvd", "", "control #GP(0)"),
+        // Intel SDM vol. 1, 8.1.8 and 8.1.10: FCS, and images of real mode
+        ("Fnstenv_m28byte", "", "mode"),
+        ("Fnstenv_m28byte", "NOFCS", ""),
+        ("Fnstenv_m14byte", "VM", "mode"),
+        ("Fnstenv_m14byte", "VM,NOFCS", "mode"),
+        ("Fnsave_m108byte", "", "mode"),
+        ("Fnsave_m108byte", "NOFCS", ""),
+        ("Fnsave_m94byte", "VM", "mode"),
+        ("Fnsave_m94byte", "VM,NOFCS", "mode"),
+        ("Fxsave_m512byte", "", "mode"),
+        ("Fxsave_m512byte", "NOFCS", ""),
+        ("Fxsave_m512byte", "VM", ""),
+        ("Fxsave_m512byte", "VM,NOFCS", ""),
+        // Intel SDM vol. 3B, 8086 emulation: selectors are paragraphs
+        ("Pushw_CS", "VM", ""),
+        ("Pushd_CS", "", "mode"),
+        ("Mov_rm16_Sreg", "VM", ""),
+        ("Mov_r32m16_Sreg", "", "mode"),
+        // Intel SDM vol. 2B, SYSENTER and SYSEXIT: a null IA32_SYSENTER_CS
+        ("Sysenter", "", "control location user"),
+        ("Sysenter", "!SYSENTER", ""),
+        ("Sysexitd", "", "control #GP(0)"),
+        ("Sysexitd", "!SYSENTER", ""),
+    ] {
+        assert_eq!(class(&isa, form, with), expected, "{form} with {with:?}");
+    }
+}
+
+/// Ports have real bits, and the lab has no group for what is newer than it.
+const UNGROUPED: [&str; 6] = ["IN", "OUT", "INS", "OUTS", "ENQCMD", "ENCLU"];
+
+/// With each choice of the real bits, TRAPCRITICAL repairs everything, and one of the lab's groups each single
+/// instruction.
+#[test]
+fn every_violation_has_its_group() {
+    let isa = load("ia32");
+    for with in [
+        "",
+        "IOPL3",
+        "PVI",
+        "PCE",
+        "IOBITMAP",
+        "NOFCS",
+        "VM",
+        "VM,IOPL3",
+        "VM,VME",
+        "VM,VME,IOPL3",
+        "VM,IOBITMAP",
+    ] {
+        let c = Configuration::parse(&isa, with).expect("bits");
+        let v = prove(&isa, &c, Theorem::Virtualizable);
+        assert!(!v.repair.is_empty(), "{with}");
+        for r in &v.repair {
+            let lab: Vec<&String> = r.bits.iter().filter(|b| b.starts_with("TRAP")).collect();
+            assert!(lab.iter().any(|b| *b == "TRAPCRITICAL"), "{} with {with:?}: {lab:?}", r.name);
+            let expected = if UNGROUPED.contains(&r.name.as_str()) { 1 } else { 2 };
+            assert_eq!(lab.len(), expected, "{} with {with:?}: {lab:?}", r.name);
+        }
+    }
+}
+
+/// Intel SDM vol. 2A, INT n, and vol. 3B, 8086 emulation: below IOPL 3 V86 mode gets #GP(0), else it is the
+/// gate's DPL that counts.
+#[test]
+fn what_int_traps_with() {
+    let isa = load("ia32");
+    let row = isa.forms.iter().find(|f| f.name == "INT n").expect("a row");
+    for (with, refused) in [("", false), ("IOPL3", false), ("VME", false), ("VM", true), ("VM,IOPL3", false)]
+    {
+        let c = Configuration::parse(&isa, with).expect("bits");
+        assert_eq!(row.case(&c).trap.as_deref() == Some("#GP(0)"), refused, "{with:?}");
+    }
 }

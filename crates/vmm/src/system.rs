@@ -129,7 +129,9 @@ pub trait System {
     fn state(&self) -> &State;
     /// The architectural state, to be changed.
     fn state_mut(&mut self) -> &mut State;
-    /// Answers an atom; `truth` is what the state says.
+    /// Answers an atom; `truth` is what the state says. The caller's place tells apart the questions of one atom:
+    /// helpers that ask in another's name pass theirs on (`#[track_caller]`).
+    #[track_caller]
     fn ask(&mut self, atom: Atom, truth: bool) -> bool;
 
     /// Reads up to 8 bytes at a linear address.
@@ -185,96 +187,116 @@ pub trait System {
     // ---- atoms ----
 
     /// CR0.PE.
+    #[track_caller]
     fn protection_enabled(&mut self) -> bool {
         let t = self.state().cr0 & cr0::PE != 0;
         self.ask(Atom::ProtectionEnabled, t)
     }
     /// EFLAGS.VM.
+    #[track_caller]
     fn virtual_8086(&mut self) -> bool {
         let t = self.state().eflags & eflags::VM != 0;
         self.ask(Atom::Virtual8086, t)
     }
     /// Selectors name descriptors: protected mode and not V86.
+    #[track_caller]
     fn descriptors_rule(&mut self) -> bool {
         self.protection_enabled() && !self.virtual_8086()
     }
     /// CPL > 0.
+    #[track_caller]
     fn cpl_above_0(&mut self) -> bool {
         let t = self.state().cpl > 0;
         self.ask(Atom::CplAbove0, t)
     }
     /// CPL = 3.
+    #[track_caller]
     fn cpl_is_3(&mut self) -> bool {
         let t = self.state().cpl == 3;
         self.ask(Atom::CplIs3, t)
     }
     /// IOPL < CPL.
+    #[track_caller]
     fn iopl_below_cpl(&mut self) -> bool {
         let s = self.state();
         let t = (s.eflags >> 12 & 3) < u32::from(s.cpl);
         self.ask(Atom::IoplBelowCpl, t)
     }
     /// IOPL < 3.
+    #[track_caller]
     fn iopl_below_3(&mut self) -> bool {
         let t = self.state().eflags & eflags::IOPL != eflags::IOPL;
         self.ask(Atom::IoplBelow3, t)
     }
     /// A bit of CR4, by its atom.
+    #[track_caller]
     fn cr4_has(&mut self, atom: Atom, bit: u32) -> bool {
         let t = self.state().cr4 & bit != 0;
         self.ask(atom, t)
     }
     /// A bit of CR0, by its atom.
+    #[track_caller]
     fn cr0_has(&mut self, atom: Atom, bit: u32) -> bool {
         let t = self.state().cr0 & bit != 0;
         self.ask(atom, t)
     }
     /// CR4.VME.
+    #[track_caller]
     fn vme(&mut self) -> bool {
         self.cr4_has(Atom::Vme, cr4::VME)
     }
     /// CR4.PVI.
+    #[track_caller]
     fn pvi(&mut self) -> bool {
         self.cr4_has(Atom::Pvi, cr4::PVI)
     }
     /// EFLAGS.VIP.
+    #[track_caller]
     fn virtual_interrupt_pending(&mut self) -> bool {
         let t = self.state().eflags & eflags::VIP != 0;
         self.ask(Atom::VirtualInterruptPending, t)
     }
     /// CR4.UMIP.
+    #[track_caller]
     fn umip(&mut self) -> bool {
         self.cr4_has(Atom::Umip, cr4::UMIP)
     }
     /// CR0.PG.
+    #[track_caller]
     fn paging(&mut self) -> bool {
         self.cr0_has(Atom::Paging, cr0::PG)
     }
     /// The chip is an 8086.
+    #[track_caller]
     fn is_8086(&mut self) -> bool {
         let t = self.state().model == CpuModel::I8086;
         self.ask(Atom::Is8086, t)
     }
     /// The chip is an 80286.
+    #[track_caller]
     fn is_286(&mut self) -> bool {
         let t = self.state().model == CpuModel::I286;
         self.ask(Atom::Is286, t)
     }
     /// IA32_APIC_BASE.E.
+    #[track_caller]
     fn apic_enabled(&mut self) -> bool {
         let t = self.apic_base() & APIC_ENABLE != 0;
         self.ask(Atom::ApicEnabled, t)
     }
     /// A selector is null (SDM vol. 3A, 3.4.2).
+    #[track_caller]
     fn null(&mut self, selector: u16) -> bool {
         self.ask(Atom::SelectorNull, selector & 0xfffc == 0)
     }
     /// The instruction before holds interrupts off.
+    #[track_caller]
     fn shadowed(&mut self) -> bool {
         let t = self.state().in_shadow() != InterruptShadow::None;
         self.ask(Atom::Shadowed, t)
     }
     /// EFLAGS.NT.
+    #[track_caller]
     fn nested_task(&mut self) -> bool {
         let t = self.state().eflags & eflags::NT != 0;
         self.ask(Atom::NestedTask, t)
@@ -283,6 +305,7 @@ pub trait System {
     ///
     /// # Errors
     /// #GP(0).
+    #[track_caller]
     fn require_cpl_0(&mut self) -> Result<(), Fault> {
         if self.cpl_above_0() { Err(Fault::GP0) } else { Ok(()) }
     }

@@ -9,6 +9,7 @@ use cpu::{Fault, Segment, seg};
 ///
 /// # Errors
 /// #GP(`ext`).
+#[track_caller]
 pub fn within<S: System>(s: &mut S, cs: &Segment, eip: u32, ext: u16) -> Result<(), Fault> {
     if s.ask(Atom::LimitCovers, eip <= cs.limit) { Ok(()) } else { Err(Fault::gp(ext)) }
 }
@@ -58,11 +59,12 @@ pub fn direct<S: System>(s: &mut S, mut d: Descriptor) -> Result<Segment, Fault>
     Ok(d.segment())
 }
 
-/// The target of RET or IRET; its level is the selector's RPL (SDM vol. 2, RET, IRET).
+/// The target of RET or IRET; its level is the selector's RPL (SDM vol. 2, RET, IRET). The offset is checked after the
+/// outer stack.
 ///
 /// # Errors
 /// #GP(selector), #NP(selector), or a page fault.
-pub fn returned<S: System>(s: &mut S, selector: u16, eip: u32) -> Result<Segment, Fault> {
+pub fn returned<S: System>(s: &mut S, selector: u16) -> Result<Segment, Fault> {
     if s.null(selector) {
         return Err(Fault::GP0);
     }
@@ -75,7 +77,6 @@ pub fn returned<S: System>(s: &mut S, selector: u16, eip: u32) -> Result<Segment
         return Err(error(Fault::gp, selector, 0));
     }
     require_present(s, &d, Fault::np, 0)?;
-    within(s, &d.segment(), eip, 0)?;
     mark_accessed(s, &mut d)?;
     Ok(d.segment())
 }

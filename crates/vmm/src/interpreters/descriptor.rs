@@ -183,6 +183,7 @@ impl Descriptor {
 
 /// The linear address of a selector's descriptor, if the selector lies within its table.
 #[inline(always)]
+#[track_caller]
 pub fn locate<S: System>(s: &mut S, selector: u16) -> Option<u32> {
     let local = s.ask(Atom::SelectorLocal, selector & 4 != 0);
     let (ldtr, gdtr) = (s.state().ldtr, s.state().gdtr);
@@ -198,6 +199,7 @@ pub fn locate<S: System>(s: &mut S, selector: u16) -> Option<u32> {
 /// # Errors
 /// A page fault.
 #[inline(always)]
+#[track_caller]
 pub fn read_at<S: System>(s: &mut S, selector: u16, address: u32) -> Result<Descriptor, Fault> {
     let mut bytes = s.load(address, 8, Privilege::Supervisor)?;
     if s.is_286() {
@@ -211,6 +213,7 @@ pub fn read_at<S: System>(s: &mut S, selector: u16, address: u32) -> Result<Desc
 /// # Errors
 /// A page fault.
 #[inline(always)]
+#[track_caller]
 pub fn look_up<S: System>(s: &mut S, selector: u16) -> Result<Option<Descriptor>, Fault> {
     match locate(s, selector) {
         Some(address) => read_at(s, selector, address).map(Some),
@@ -223,11 +226,13 @@ pub fn look_up<S: System>(s: &mut S, selector: u16) -> Result<Option<Descriptor>
 /// # Errors
 /// `raise(selector)`, or a page fault.
 #[inline(always)]
+#[track_caller]
 pub fn fetch<S: System>(s: &mut S, selector: u16, raise: Raise, ext: u16) -> Result<Descriptor, Fault> {
     look_up(s, selector)?.ok_or_else(|| error(raise, selector, ext))
 }
 
 /// Asks whether a descriptor is of a class. The 32-bit types do not exist on an 80286.
+#[track_caller]
 pub fn is<S: System>(s: &mut S, d: &Descriptor, class: Class) -> bool {
     let system = !matches!(class, Class::Code | Class::Data);
     let exists = !(system && d.wide() && s.is_286());
@@ -239,17 +244,20 @@ pub fn is<S: System>(s: &mut S, d: &Descriptor, class: Class) -> bool {
 /// # Errors
 /// `raise(selector)`.
 #[inline(always)]
+#[track_caller]
 pub fn require_present<S: System>(s: &mut S, d: &Descriptor, raise: Raise, ext: u16) -> Result<(), Fault> {
     if s.ask(Atom::DescriptorPresent, d.present()) { Ok(()) } else { Err(error(raise, d.selector, ext)) }
 }
 
 /// Asks whether a descriptor's DPL admits both CPL and the selector's RPL (SDM vol. 3A, 5.6).
+#[track_caller]
 pub fn admits<S: System>(s: &mut S, d: &Descriptor) -> bool {
     let t = d.dpl() >= s.state().cpl && d.dpl() >= d.rpl();
     s.ask(Atom::PrivilegeAdmits, t)
 }
 
 /// Asks whether code is conforming.
+#[track_caller]
 pub fn conforming<S: System>(s: &mut S, d: &Descriptor) -> bool {
     s.ask(Atom::Conforming, d.conforming())
 }
@@ -259,6 +267,7 @@ pub fn conforming<S: System>(s: &mut S, d: &Descriptor) -> bool {
 /// # Errors
 /// A page fault.
 #[inline(always)]
+#[track_caller]
 pub fn mark_accessed<S: System>(s: &mut S, d: &mut Descriptor) -> Result<(), Fault> {
     if s.ask(Atom::DescriptorAccessed, d.has(rights::ACCESSED)) {
         return Ok(());

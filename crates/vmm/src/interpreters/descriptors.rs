@@ -32,8 +32,14 @@ fn visible<S: System>(s: &mut S, d: &Descriptor) -> bool {
 }
 
 /// Whether it is one of these classes.
+#[track_caller]
 fn any<S: System>(s: &mut S, d: &Descriptor, classes: &[Class]) -> bool {
-    classes.iter().any(|&class| is(s, d, class))
+    for &class in classes {
+        if is(s, d, class) {
+            return true;
+        }
+    }
+    false
 }
 
 const MEASURED: [Class; 5] = [Class::Code, Class::Data, Class::AvailableTss, Class::BusyTss, Class::Ldt];

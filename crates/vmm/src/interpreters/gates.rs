@@ -27,7 +27,7 @@ enum Direction {
     Level,
 }
 
-/// Checks a gate and the code segment that it names.
+/// Checks a gate and the code segment that it names, but for the offset: that comes after the stack.
 fn target<S: System>(s: &mut S, gate: &Descriptor, direction: Direction) -> Result<Target, Fault> {
     if !admits(s, gate) {
         return Err(error(Fault::gp, gate.selector, 0));
@@ -47,7 +47,6 @@ fn target<S: System>(s: &mut S, gate: &Descriptor, direction: Direction) -> Resu
     require_present(s, &d, Fault::np, 0)?;
     let wide = s.ask(Atom::Is32Bit, gate.wide());
     let eip = gate.offset(wide);
-    code::within(s, &d.segment(), eip, 0)?;
     mark_accessed(s, &mut d)?;
     let cpl = if conforms { cpl } else { d.dpl() };
     Ok(Target { cs: d.segment(), eip, cpl, size: if wide { 4 } else { 2 } })
@@ -59,6 +58,7 @@ fn target<S: System>(s: &mut S, gate: &Descriptor, direction: Direction) -> Resu
 /// #GP or #NP with the selector of the gate or code segment, or a page fault.
 pub(super) fn jump<S: System>(s: &mut S, gate: &Descriptor) -> Result<Flow, Fault> {
     let t = target(s, gate, Direction::Level)?;
+    code::within(s, &t.cs, t.eip, 0)?;
     let cpl = s.state().cpl;
     code::commit(s, t.cs, t.eip, cpl);
     Ok(Flow::Continue)
@@ -74,7 +74,7 @@ pub(super) fn call<S: System>(s: &mut S, gate: &Descriptor) -> Result<Flow, Faul
     if s.ask(Atom::PrivilegeChanges, inner) {
         return call_inward(s, gate, &t);
     }
-    push_return(s, t.size)?;
+    push_return(s, t.size, &t.cs, t.eip)?;
     let cpl = s.state().cpl;
     code::commit(s, t.cs, t.eip, cpl);
     Ok(Flow::Continue)
@@ -85,6 +85,7 @@ fn call_inward<S: System>(s: &mut S, gate: &Descriptor, t: &Target) -> Result<Fl
     let mut stack = inner_stack(s, t.cpl, 0)?;
     let count = gate.parameters() as usize;
     stack.room(s, t.size, count + 4)?;
+    code::within(s, &t.cs, t.eip, 0)?;
     let mut parameters = [0u32; 31];
     let mut outer = Stack::current(s, 0);
     for p in parameters[..count].iter_mut().rev() {

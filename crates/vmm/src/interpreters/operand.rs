@@ -13,6 +13,7 @@ pub fn effective_address(cpu: &State, insn: &Insn) -> u32 {
 ///
 /// # Errors
 /// #SS(0) for SS, else #GP(0).
+#[track_caller]
 pub fn linear<S: System>(s: &mut S, segment: u8, offset: u32, size: u32, write: bool) -> Result<u32, Fault> {
     let covers = s.state().segment(segment).permits(offset, size, write);
     if s.ask(Atom::LimitCovers, covers) {
@@ -26,6 +27,7 @@ pub fn linear<S: System>(s: &mut S, segment: u8, offset: u32, size: u32, write: 
 ///
 /// # Errors
 /// A limit violation or page fault.
+#[track_caller]
 pub fn read_memory<S: System>(s: &mut S, segment: u8, offset: u32, size: u32) -> Result<u64, Fault> {
     let at = linear(s, segment, offset, size, false)?;
     s.load(at, size, Privilege::Current)
@@ -35,6 +37,7 @@ pub fn read_memory<S: System>(s: &mut S, segment: u8, offset: u32, size: u32) ->
 ///
 /// # Errors
 /// A limit violation or page fault; nothing was written.
+#[track_caller]
 pub fn write_memory<S: System>(
     s: &mut S,
     segment: u8,
@@ -50,6 +53,7 @@ pub fn write_memory<S: System>(
 ///
 /// # Errors
 /// As [`read_memory`].
+#[track_caller]
 pub fn read_operand<S: System>(s: &mut S, insn: &Insn, n: usize, size: u32) -> Result<u32, Fault> {
     if insn.kind[n] == Kind::Mem {
         let offset = effective_address(s.state(), insn);
@@ -63,6 +67,7 @@ pub fn read_operand<S: System>(s: &mut S, insn: &Insn, n: usize, size: u32) -> R
 ///
 /// # Errors
 /// As [`write_memory`].
+#[track_caller]
 pub fn write_operand<S: System>(
     s: &mut S,
     insn: &Insn,
@@ -102,6 +107,7 @@ pub fn set_stack_pointer(cpu: &mut State, value: u32) {
 ///
 /// # Errors
 /// #SS(0) or a page fault; nothing has changed.
+#[track_caller]
 pub fn push<S: System>(s: &mut S, size: u32, value: u32) -> Result<(), Fault> {
     let sp = stack_pointer(s.state()).wrapping_sub(size) & stack_mask(s.state());
     write_memory(s, seg::SS, sp, size, u64::from(value))?;
@@ -113,6 +119,7 @@ pub fn push<S: System>(s: &mut S, size: u32, value: u32) -> Result<(), Fault> {
 ///
 /// # Errors
 /// #SS(0) or a page fault.
+#[track_caller]
 pub fn peek<S: System>(s: &mut S, size: u32, n: u32) -> Result<u32, Fault> {
     let sp = stack_pointer(s.state()).wrapping_add(n * size) & stack_mask(s.state());
     read_memory(s, seg::SS, sp, size).map(|v| v as u32)

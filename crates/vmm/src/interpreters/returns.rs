@@ -154,13 +154,14 @@ fn iret_to_v86<S: System>(
 /// The protected-mode part that RET and IRET share: the code segment, and with an outer level
 /// the stack.
 fn finish<S: System>(s: &mut S, mut stack: Stack, r: &Return) -> Result<Flow, Fault> {
-    let cs = code::returned(s, r.selector, r.eip)?;
+    let cs = code::returned(s, r.selector)?;
     let (old_cpl, cpl) = (s.state().cpl, cs.rpl());
     stack.skip(r.release);
     let outer = s.ask(Atom::PrivilegeChanges, cpl > old_cpl);
     if outer {
         stack = outer_stack(s, stack, r, cpl)?;
     }
+    code::within(s, &cs, r.eip, 0)?;
     stack.commit(s);
     if let Some((image, mask)) = r.flags {
         merge(s, image, mask);

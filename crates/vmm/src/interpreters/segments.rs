@@ -45,6 +45,7 @@ pub fn real_segment<S: System>(s: &mut S, n: u8, selector: u16) -> Segment {
 ///
 /// # Errors
 /// The rule's fault, #SS(selector) if absent, or a page fault.
+#[track_caller]
 pub fn stack_segment<S: System>(s: &mut S, selector: u16, rule: StackRule) -> Result<Segment, Fault> {
     let StackRule { cpl, bad, ext } = rule;
     if s.null(selector) {
@@ -65,6 +66,7 @@ pub fn stack_segment<S: System>(s: &mut S, selector: u16, rule: StackRule) -> Re
 /// # Errors
 /// `bad(selector)`, #NP(selector), or a page fault.
 #[inline(always)]
+#[track_caller]
 pub fn data_segment<S: System>(s: &mut S, selector: u16, bad: Raise, ext: u16) -> Result<Segment, Fault> {
     if s.null(selector) {
         return Ok(Segment::null(selector));
@@ -249,6 +251,7 @@ pub fn drop_inner_segments<S: System>(s: &mut S, cpl: u8) {
 }
 
 /// Asks whether a descriptor is code.
+#[track_caller]
 pub fn is_code<S: System>(s: &mut S, d: &super::descriptor::Descriptor) -> bool {
     is(s, d, Class::Code)
 }

@@ -19,6 +19,7 @@ pub struct Stack {
 
 impl Stack {
     /// The running stack; a limit violation on it is #SS(`ext`).
+    #[track_caller]
     pub fn current<S: System>(s: &mut S, ext: u16) -> Stack {
         let segment = *s.state().segment(seg::SS);
         let pointer = s.state().r32(reg::SP);
@@ -26,17 +27,20 @@ impl Stack {
     }
 
     /// A stack of another privilege level; a limit violation on it is #SS(`code`).
+    #[track_caller]
     pub fn of_level<S: System>(s: &mut S, segment: Segment, pointer: u32, cpl: u8, code: u16) -> Stack {
         let privilege = if cpl == 3 { Privilege::Current } else { Privilege::Supervisor };
         Stack::with(s, segment, pointer, privilege, code)
     }
 
+    #[track_caller]
     fn with<S: System>(s: &mut S, segment: Segment, pointer: u32, privilege: Privilege, code: u16) -> Stack {
         let mask = if s.ask(Atom::StackIs32, segment.big()) { u32::MAX } else { 0xffff };
         Stack { segment, pointer: pointer & mask, mask, privilege, code }
     }
 
     /// The linear address of an item, if the segment covers it.
+    #[track_caller]
     fn place<S: System>(&self, s: &mut S, pointer: u32, size: u32, write: bool) -> Result<u32, Fault> {
         let pointer = pointer & self.mask;
         if s.ask(Atom::LimitCovers, self.segment.permits(pointer, size, write)) {
@@ -51,6 +55,7 @@ impl Stack {
     ///
     /// # Errors
     /// #SS or a page fault.
+    #[track_caller]
     pub fn room<S: System>(&self, s: &mut S, size: u32, count: usize) -> Result<(), Fault> {
         for n in 1..=count as u32 {
             let at = self.place(s, self.pointer.wrapping_sub(n * size), size, true)?;
@@ -63,6 +68,7 @@ impl Stack {
     ///
     /// # Errors
     /// #SS or a page fault.
+    #[track_caller]
     pub fn push<S: System>(&mut self, s: &mut S, size: u32, value: u32) -> Result<(), Fault> {
         let pointer = self.pointer.wrapping_sub(size) & self.mask;
         let at = self.place(s, pointer, size, true)?;
@@ -75,14 +81,20 @@ impl Stack {
     ///
     /// # Errors
     /// #SS or a page fault.
+    #[track_caller]
     pub fn push_all<S: System>(&mut self, s: &mut S, size: u32, items: &[u32]) -> Result<(), Fault> {
-        items.iter().try_for_each(|&item| self.push(s, size, item))
+        // no closure: it would hide who asks
+        for &item in items {
+            self.push(s, size, item)?;
+        }
+        Ok(())
     }
 
     /// Pops one item of 2 or 4 bytes.
     ///
     /// # Errors
     /// #SS or a page fault.
+    #[track_caller]
     pub fn pop<S: System>(&mut self, s: &mut S, size: u32) -> Result<u32, Fault> {
         let at = self.place(s, self.pointer, size, false)?;
         let value = s.load(at, size, self.privilege)?;

@@ -6,7 +6,7 @@ use super::stack::Stack;
 use super::tasks::{self, Reason};
 use super::{code, gates, operand_size, segments};
 use crate::System;
-use cpu::{Fault, Flow, Insn, Kind, seg};
+use cpu::{Fault, Flow, Insn, Kind, Segment, seg};
 
 /// Reads selector and offset of a far pointer in memory.
 ///
@@ -68,16 +68,15 @@ pub fn call_far<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
     let (selector, eip) = far_target(s, insn)?;
     let size = operand_size(insn);
     if !s.descriptors_rule() {
-        let cs = code::real_target(s, selector, eip)?;
-        push_return(s, size)?;
+        let cs = segments::real_segment(s, seg::CS, selector);
+        push_return(s, size, &cs, eip)?;
         code::commit_real(s, cs, eip);
         return Ok(Flow::Continue);
     }
     let d = target_descriptor(s, selector)?;
     if segments::is_code(s, &d) {
         let cs = code::direct(s, d)?;
-        code::within(s, &cs, eip, 0)?;
-        push_return(s, size)?;
+        push_return(s, size, &cs, eip)?;
         let cpl = s.state().cpl;
         code::commit(s, cs, eip, cpl);
         return Ok(Flow::Continue);
@@ -93,14 +92,16 @@ pub fn return_address<S: System>(s: &S) -> [u32; 2] {
     [u32::from(s.state().segment(seg::CS).selector), s.state().eip]
 }
 
-/// Pushes CS and EIP on the running stack.
+/// Pushes CS and EIP on the running stack, on the way to an offset of a code segment, which is checked after the
+/// stack (SDM vol. 2, CALL).
 ///
 /// # Errors
-/// #SS(0) or a page fault; nothing has changed.
-pub fn push_return<S: System>(s: &mut S, size: u32) -> Result<(), Fault> {
+/// #SS(0), a page fault, or #GP(0) for the offset; nothing has changed.
+pub fn push_return<S: System>(s: &mut S, size: u32, to: &Segment, eip: u32) -> Result<(), Fault> {
     let items = return_address(s);
     let mut stack = Stack::current(s, 0);
     stack.room(s, size, items.len())?;
+    code::within(s, to, eip, 0)?;
     stack.push_all(s, size, &items)?;
     stack.commit(s);
     Ok(())

@@ -175,3 +175,22 @@ fn descriptors_of_an_80286() {
     f.run(&[0x8e, 0xd8]).unwrap();
     assert_eq!(f.cpu.seg[3].limit, 0xffff);
 }
+
+/// An 80286 stores ones in the last byte of SGDT and SIDT, and knows no granularity (SDM vol. 2, SGDT; vol. 3B,
+/// 22.29).
+#[test]
+fn tables_of_an_80286() {
+    for (field, chip, last) in [(0, true, 0xff), (1, true, 0xff), (0, false, 0), (1, false, 0)] {
+        let mut f = Fake::protected(0);
+        if chip {
+            f = f.on_a_286();
+        }
+        f.at_100(&[0x0f, 0x01], field).unwrap();
+        assert_eq!(f.read(0x105, 1), last);
+    }
+    let mut f = Fake::protected(0).on_a_286();
+    f.write(GDT + u32::from(LOCAL), 8, segment(0, 0x1234, 0x92, 0xc));
+    f.cpu.set_r32(reg::AX, LOCAL.into());
+    f.run(&LSL).unwrap();
+    assert_eq!(f.cpu.r16(reg::CX), 0x1234);
+}

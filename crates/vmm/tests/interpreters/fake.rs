@@ -1,10 +1,15 @@
 //! A machine of flat memory without paging, with a small set of descriptors.
 
+use crate::mutant::{DELIVERY, Watch};
 use cpu::{CpuModel, Fault, Flow, PageFaultCode, State, cr0, eflags, reg, seg};
-use std::collections::BTreeSet;
+use isa::Routine;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::panic::Location;
+use std::sync::Mutex;
 use vmm::interpreters::descriptor::{Descriptor, read_at};
 use vmm::interpreters::interpret;
+use vmm::interpreters::interrupt::{self, Event};
 use vmm::{Atom, Privilege, System};
 
 pub(crate) const GDT: u32 = 0x1000;
@@ -59,16 +64,22 @@ pub(crate) fn gate(selector: u16, offset: u32, access: u8, parameters: u8) -> u6
         | (offset >> 16) << 48
 }
 
+#[derive(Clone)]
 pub(crate) struct Fake {
     pub(crate) cpu: State,
     pub(crate) memory: Vec<u8>,
     /// Linear addresses that are not present.
     pub(crate) hole: Range<u32>,
+    /// Linear addresses that cannot be written.
+    pub(crate) read_only: Range<u32>,
     pub(crate) asked: BTreeSet<Atom>,
     /// An atom that is answered wrongly.
     pub(crate) lie: Option<Atom>,
     pub(crate) space_changes: u32,
     pub(crate) apic_base: u32,
+    /// Ports that were read or written, with the size.
+    pub(crate) ports: Vec<(u16, u32)>,
+    pub(crate) watch: Watch,
 }
 
 impl Fake {
@@ -77,7 +88,20 @@ impl Fake {
         let cpu = State::new(model);
         let memory = vec![0; 0x2_0000];
         let (asked, apic_base) = (BTreeSet::new(), 0xfee0_0900);
-        let mut f = Fake { cpu, memory, hole: 0..0, asked, lie: None, space_changes: 0, apic_base };
+        let (lie, watch) = (None, Watch::default());
+        let (hole, read_only) = (0..0, 0..0);
+        let mut f = Fake {
+            cpu,
+            memory,
+            hole,
+            read_only,
+            asked,
+            lie,
+            space_changes: 0,
+            apic_base,
+            ports: Vec::new(),
+            watch,
+        };
         f.cpu.seg = [cpu::Segment::real(0, 0); 8];
         f.cpu.seg[1] = cpu::Segment::real(0x700, 0);
         f.cpu.seg[2] = cpu::Segment::real(0x800, 0);
@@ -221,7 +245,7 @@ impl Fake {
         let routine = isa::routine(insn.code).unwrap();
         let eip = self.cpu.eip;
         self.cpu.eip = eip.wrapping_add(u32::from(insn.len));
-        let result = interpret(self, &insn, routine);
+        let result = self.watched(name_of(routine), |f| interpret(f, &insn, routine));
         if result.is_err() {
             self.cpu.eip = eip;
         } else {
@@ -230,12 +254,87 @@ impl Fake {
         result
     }
 
+    /// Has a routine run, mutated if there is a mutant.
+    pub(crate) fn watched<T>(
+        &mut self,
+        name: &'static str,
+        work: impl Fn(&mut Fake) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let start = Watch::postpones().then(|| self.clone());
+        self.watch.begin(name, None);
+        let mut result = work(self);
+        if let (Err(fault), Some(start)) = (&result, start)
+            && let Some(n) = self.watch.postponed()
+        {
+            let mut other = start;
+            other.watch.begin(name, Some(n));
+            let later = work(&mut other);
+            if later.as_ref().is_err_and(|l| l != fault) {
+                (*self, result) = (other, later);
+            }
+        }
+        let result = result.map_err(|fault| self.watch.fault(fault));
+        self.watch.end();
+        result
+    }
+
     /// Runs an instruction that must fault and change nothing.
     pub(crate) fn faults(&mut self, bytes: &[u8]) -> Fault {
-        let before = self.cpu.clone();
+        let before = self.clone();
         let fault = self.run(bytes).unwrap_err();
-        assert_eq!(before, self.cpu);
+        self.unchanged(&before);
         fault
+    }
+
+    /// Registers and memory are as before; accessed bits may be set (SDM vol. 3A, 3.4.5.1: whenever a selector
+    /// is loaded, which may come before the check that fails).
+    pub(crate) fn unchanged(&self, before: &Fake) {
+        assert_eq!(before.cpu, self.cpu);
+        let accessed =
+            |at: usize| at % 8 == 5 && ((GDT..IDT).contains(&(at as u32)) || LDT as usize == at & !0xfff);
+        let same = |at: usize| (self.memory[at] ^ before.memory[at]) & !u8::from(accessed(at)) == 0;
+        if self.memory != before.memory {
+            assert_eq!((0..self.memory.len()).find(|at| !same(*at)), None, "a fault left memory written");
+        }
+    }
+
+    /// Code of 16 bits, and a chip that knows no other.
+    pub(crate) fn on_a_286(mut self) -> Fake {
+        self.cpu.model = CpuModel::I286;
+        for n in 0..6 {
+            let segment = &mut self.cpu.seg[n];
+            segment.rights &= !(cpu::rights::BIG | cpu::rights::GRANULAR);
+            segment.limit &= 0xffff;
+            segment.refresh();
+        }
+        self
+    }
+
+    /// A far CALL (9Ah) or JMP (EAh) with the address in it.
+    pub(crate) fn far(&mut self, op: u8, selector: u16, offset: u32) -> Result<(), Fault> {
+        let mut bytes = vec![op];
+        let wide = self.cpu.code_size() == cpu::CodeSize::Bits32;
+        bytes.extend(&offset.to_le_bytes()[..if wide { 4 } else { 2 }]);
+        bytes.extend(selector.to_le_bytes());
+        self.run(&bytes).map(|_| ())
+    }
+
+    /// Runs an instruction on the memory at DS:100h, given its opcode and the `reg` field.
+    pub(crate) fn at_100(&mut self, op: &[u8], reg: u8) -> Result<(), Fault> {
+        let wide = self.cpu.code_size() == cpu::CodeSize::Bits32;
+        let mut bytes = op.to_vec();
+        bytes.push(reg << 3 | if wide { 5 } else { 6 });
+        bytes.extend(&[0, 1, 0, 0][..if wide { 4 } else { 2 }]);
+        self.run(&bytes).map(|_| ())
+    }
+
+    /// Pushes items of the size of the code.
+    pub(crate) fn push(&mut self, items: &[u32]) {
+        if self.cpu.code_size() == cpu::CodeSize::Bits32 {
+            self.push32(items);
+        } else {
+            items.iter().for_each(|item| self.push16(&[*item as u16]));
+        }
     }
 
     pub(crate) fn selector(&self, n: u8) -> u16 {
@@ -244,12 +343,42 @@ impl Fake {
 
     fn check(&self, linear: u32, size: u32, write: bool) -> Result<(), Fault> {
         let last = linear.wrapping_add(size - 1);
-        if (linear..=last).any(|at| self.hole.contains(&at)) {
+        let barred = |at: u32| self.hole.contains(&at) || write && self.read_only.contains(&at);
+        if (linear..=last).any(barred) {
             let at = linear.max(self.hole.start);
             return Err(Fault::page(PageFaultCode(u16::from(write) * PageFaultCode::WRITE), at));
         }
         Ok(())
     }
+}
+
+/// A routine's name, as records have it.
+fn name_of(routine: Routine) -> &'static str {
+    static NAMES: Mutex<BTreeMap<String, &str>> = Mutex::new(BTreeMap::new());
+    let name = format!("{routine:?}");
+    let mut names = NAMES.lock().unwrap();
+    names.entry(name.clone()).or_insert_with(|| name.leak())
+}
+
+/// Delivers an event; the fault that this raises.
+pub(crate) fn deliver(f: &mut Fake, event: Event) -> Result<(), Fault> {
+    f.watched(DELIVERY, |f| interrupt::deliver(f, event))
+}
+
+/// Delivers an event, and what comes of it.
+pub(crate) fn inject(f: &mut Fake, event: Event) {
+    let _ = f.watched(DELIVERY, |f| {
+        interrupt::inject(f, event);
+        Ok(())
+    });
+}
+
+/// Delivers a fault of the instruction at EIP, and what comes of it.
+pub(crate) fn deliver_fault(f: &mut Fake, fault: Fault) {
+    let _ = f.watched(DELIVERY, |f| {
+        interrupt::deliver_fault(f, fault);
+        Ok(())
+    });
 }
 
 impl System for Fake {
@@ -261,7 +390,7 @@ impl System for Fake {
     }
     fn ask(&mut self, atom: Atom, truth: bool) -> bool {
         self.asked.insert(atom);
-        truth ^ (self.lie == Some(atom))
+        self.watch.answer(atom, truth ^ (self.lie == Some(atom)), Location::caller())
     }
     fn load(&mut self, linear: u32, size: u32, _: Privilege) -> Result<u64, Fault> {
         self.check(linear, size, false)?;
@@ -275,10 +404,13 @@ impl System for Fake {
     fn probe(&mut self, linear: u32, size: u32, write: bool, _: Privilege) -> Result<(), Fault> {
         self.check(linear, size, write)
     }
-    fn port_in(&mut self, _: u16, _: u32) -> u32 {
+    fn port_in(&mut self, port: u16, size: u32) -> u32 {
+        self.ports.push((port, size));
         0
     }
-    fn port_out(&mut self, _: u16, _: u32, _: u32) {}
+    fn port_out(&mut self, port: u16, size: u32, _: u32) {
+        self.ports.push((port, size));
+    }
     fn time_stamp(&mut self) -> u64 {
         0
     }
@@ -288,8 +420,8 @@ impl System for Fake {
     fn set_apic_base(&mut self, value: u32) {
         self.apic_base = value;
     }
-    fn physical_dword(&mut self, _: u32) -> u32 {
-        0
+    fn physical_dword(&mut self, at: u32) -> u32 {
+        self.read(at, 4) as u32
     }
     fn address_space_changed(&mut self) {
         self.space_changes += 1;

@@ -2,7 +2,7 @@
 
 use crate::fake::*;
 use cpu::{Activity, CpuModel, Fault, PageFaultCode, eflags as e, reg, seg, vector};
-use vmm::interpreters::interrupt::{Event, EventKind, deliver, deliver_fault, inject};
+use vmm::interpreters::interrupt::{Event, EventKind};
 
 const INT_30: [u8; 2] = [0xcd, 0x30];
 

@@ -3,10 +3,21 @@
 #![allow(clippy::unwrap_used)]
 
 mod apic;
+mod coprocessor;
 mod descriptors;
+mod events;
 mod fake;
+mod flags;
 mod interrupts;
+mod limits;
+mod mutant;
+mod order;
+mod ports;
+mod privileged;
 mod robustness;
 mod segments;
+mod selectors;
+mod switches;
 mod tasks;
 mod transfers;
+mod ways;

@@ -2,9 +2,9 @@
 //! consistent hidden state after a success.
 
 use crate::fake::*;
-use cpu::{CpuModel, Segment, eflags as e, reg, seg};
+use cpu::{CpuModel, eflags as e, reg, seg};
 use vmm::Atom;
-use vmm::interpreters::interrupt::{Event, EventKind, inject};
+use vmm::interpreters::interrupt::{Event, EventKind};
 
 /// A generator that needs no seed from outside (Marsaglia, 2003).
 struct Random(u64);
@@ -211,14 +211,4 @@ fn wrong_answers_do_not_panic() {
             }
         }
     }
-}
-
-/// Real mode segments stay refreshed too (SDM vol. 3B, 20.1.1).
-#[test]
-fn unusable_segments_become_usable_in_real_mode() {
-    let mut f = Fake::real(CpuModel::N270);
-    f.cpu.seg[3] = Segment::null(0);
-    f.cpu.set_r32(reg::AX, 0x10);
-    f.run(&[0x8e, 0xd8]).unwrap();
-    assert_eq!(f.cpu.seg[3], Segment::real(0x10, 0));
 }

@@ -1,7 +1,7 @@
 //! Loads of segment registers.
 
 use crate::fake::*;
-use cpu::{CpuModel, Fault, InterruptShadow, reg, seg};
+use cpu::{CpuModel, Fault, InterruptShadow, Segment, reg, seg};
 use vmm::interpreters::segments::mov_to_sreg;
 
 /// SDM vol. 3A, 9.9.2: a load in real mode changes base and selector; limit and rights stay
@@ -133,7 +133,7 @@ fn moves_of_cs() {
     let mut f = Fake::protected(0);
     let mut mov_cs = isa::decode(&[0x8e, 0xd8], f.cpu.code_size(), f.cpu.model).unwrap();
     mov_cs.reg[0] = seg::CS;
-    assert_eq!(mov_to_sreg(&mut f, &mov_cs), Err(Fault::UD));
+    assert_eq!(f.watched("MovToSreg", |f| mov_to_sreg(f, &mov_cs)), Err(Fault::UD));
     f.cpu.set_r32(reg::AX, u32::MAX);
     f.run(&[0x8c, 0xc8]).unwrap(); // mov eax, cs
     assert_eq!(f.cpu.r32(reg::AX), u32::from(CODE0));
@@ -193,5 +193,85 @@ fn bound() {
         f.cpu.set_r16(reg::AX, index);
         let bytes = [0x62, 0x06, 0, 1];
         assert_eq!(f.run(&bytes).err(), (!fits).then_some(Fault::BR), "{index:x}");
+    }
+}
+
+/// SDM vol. 3B, 20.1.1: in real mode a register that held nothing gets a segment of real mode, whatever loads
+/// it; one that held a segment keeps its limit.
+#[test]
+fn loads_in_real_mode() {
+    let loads: [fn(&mut Fake); 3] = [
+        |f| {
+            f.cpu.set_r32(reg::AX, 0x10);
+            f.run(&[0x8e, 0xd8]).unwrap();
+        },
+        |f| {
+            f.push16(&[0x10]);
+            f.run(&[0x1f]).unwrap();
+        },
+        |f| {
+            f.write(f.cpu.seg[0].base + 0x102, 2, 0x10);
+            f.run(&[0x26, 0xc5, 0x1e, 0, 1]).unwrap(); // lds bx, es:[100h]
+        },
+    ];
+    for load in loads {
+        let mut f = Fake::real(CpuModel::N270);
+        f.cpu.seg[3] = Segment::null(0);
+        load(&mut f);
+        assert_eq!(f.cpu.seg[3], Segment::real(0x10, 0));
+        f.cpu.seg[3].limit = u32::MAX;
+        load(&mut f);
+        assert_eq!((f.cpu.seg[3].limit, f.cpu.seg[3].base), (u32::MAX, 0x100));
+        let mut f = Fake::v86(0);
+        f.cpu.seg[3].limit = u32::MAX;
+        load(&mut f);
+        assert_eq!(f.cpu.seg[3], Segment::real(0x10, 3));
+    }
+}
+
+/// The 8086 has MOV CS, which is a jump; the decoder does not give it to any chip.
+#[test]
+fn mov_cs_on_an_8086() {
+    let mut f = Fake::real(CpuModel::I8086);
+    f.cpu.set_r32(reg::AX, 0x4321);
+    let mut mov_cs = isa::decode(&[0x8e, 0xd8], f.cpu.code_size(), f.cpu.model).unwrap();
+    mov_cs.reg[0] = seg::CS;
+    f.watched("MovToSreg", |f| mov_to_sreg(f, &mov_cs)).unwrap();
+    assert_eq!((f.selector(seg::CS), f.cpu.seg[1].base), (0x4321, 0x4_3210));
+}
+
+/// SDM vol. 3A, 6.8.3: POP SS does not renew the shadow of a MOV SS or STI before it.
+#[test]
+fn pop_ss_in_a_shadow() {
+    let mut f = Fake::protected(0);
+    (f.cpu.shadow, f.cpu.shadow_until) = (InterruptShadow::Sti, f.cpu.retired + 1);
+    f.push32(&[u32::from(DATA0)]);
+    f.run(&[0x17]).unwrap();
+    assert_eq!(f.cpu.in_shadow(), InterruptShadow::None);
+}
+
+/// SDM vol. 3A, 9.9.2, and vol. 3B, 20.2: CS in real mode keeps its limit, in V86 mode has 64 KiB and DPL 3.
+#[test]
+fn code_segments_without_descriptors() {
+    for op in [0x9a, 0xea, 0xcb, 0xcf] {
+        for (v86, limit) in [(false, 0xf_ffff), (true, 0xffff)] {
+            let mut f = if v86 { Fake::v86(3) } else { Fake::real(CpuModel::N270) };
+            f.cpu.seg[1].limit = 0xf_ffff;
+            f.cpu.seg[1].refresh();
+            match op {
+                0xcb => f.push16(&[0x2000, 0x1234]),
+                0xcf => f.push16(&[2, 0x2000, 0x1234]),
+                _ => {}
+            }
+            match op {
+                0x9a | 0xea => f.far(op, 0x2000, 0x1234).unwrap(),
+                _ => _ = f.run(&[op]).unwrap(),
+            }
+            let cs = f.cpu.seg[1];
+            assert_eq!(
+                (cs.base, cs.limit, cs.dpl(), f.cpu.eip),
+                (0x2_0000, limit, if v86 { 3 } else { 0 }, 0x1234)
+            );
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::fake::*;
 use cpu::{Fault, Flow, cr0, eflags as e, reg, seg, vector};
-use vmm::interpreters::interrupt::{Event, EventKind, deliver, deliver_fault};
+use vmm::interpreters::interrupt::{Event, EventKind};
 
 const CALL_TASK2: [u8; 7] = [0x9a, 0, 0, 0, 0, TASK2 as u8, 0];
 const JMP_TASK2: [u8; 7] = [0xea, 0, 0, 0, 0, TASK2 as u8, 0];

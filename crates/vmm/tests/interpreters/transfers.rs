@@ -296,3 +296,40 @@ fn fast_system_calls() {
     f.cpu.sysenter[0] = 8;
     assert_eq!(f.faults(&[0x0f, 0x34]), Fault::GP0);
 }
+
+/// SDM vol. 3A, 5.8.4 and 5.8.5: through a gate conforming code runs at the caller's level, on its stack; a
+/// 16-bit gate's offset has no upper half.
+#[test]
+fn conforming_code_behind_gates() {
+    for op in [CALL, JMP] {
+        let mut f = Fake::protected(3);
+        f.write(GDT + u32::from(CALL_GATE), 8, gate(CONFORMING, 0x4000, 0xec, 0));
+        f.far(op, CALL_GATE, 0).unwrap();
+        assert_eq!((f.selector(seg::CS), f.selector(seg::SS), f.cpu.cpl), (CONFORMING | 3, DATA3, 3));
+        let mut f = Fake::protected(0);
+        f.write(GDT + u32::from(CALL_GATE), 8, gate(CODE0, 0x1_4000, 0xe4, 0));
+        f.far(op, CALL_GATE, 0).unwrap();
+        assert_eq!(f.cpu.eip, 0x4000);
+        f.write(GDT + u32::from(CALL_GATE), 8, gate(CODE0, 0x1_4000, 0xec, 0));
+        f.far(op, CALL_GATE, 0).unwrap();
+        assert_eq!(f.cpu.eip, 0x1_4000);
+    }
+}
+
+/// SDM vol. 2, RET and IRET: data segments that the outer level may use stay.
+#[test]
+fn segments_that_stay() {
+    for op in [0xcb, 0xcf] {
+        let mut f = Fake::protected(0);
+        f.put_segment(seg::ES, DATA3);
+        f.put_segment(seg::FS, CONFORMING);
+        f.push32(&[u32::from(DATA3), STACK]);
+        if op == 0xcf {
+            f.push32(&[2]);
+        }
+        f.push32(&[u32::from(CODE3), 0x100]);
+        f.run(&[op]).unwrap();
+        assert_eq!([seg::ES, seg::FS].map(|n| f.selector(n)), [DATA3, CONFORMING]);
+        assert_eq!([0, 3, 4, 5].map(|n| f.cpu.seg[n].usable()), [true, false, true, false]);
+    }
+}
