@@ -4,6 +4,7 @@
 
 use machine::Machine;
 use ringer_fuzz::protected::{self, CODE, GDT, IDT, TSS};
+use ringer_fuzz::small;
 
 /// Instructions that look descriptors up.
 const FORMS: [&[u8]; 16] = [
@@ -47,6 +48,6 @@ fn run(bytes: &[u8], engine: Box<dyn cpu::Engine + Send>) -> Option<Machine> {
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some(evaluated) = run(bytes, Box::new(interp::Interpreter::default())) else { return };
-    let Some(compiled) = jit::Jit::new(0).ok().and_then(|j| run(bytes, Box::new(j))) else { return };
+    let Some(compiled) = jit::Jit::with(small()).ok().and_then(|j| run(bytes, Box::new(j))) else { return };
     assert_eq!(evaluated.state_hash(), compiled.state_hash());
 });

@@ -6,6 +6,7 @@ use classify::innocuous::{Word, words};
 use classify::{CodeMode, Form};
 use cpu::{CpuModel, State};
 use machine::{Config, Image, Machine};
+use ringer_fuzz::small;
 
 /// Runs code from the reset vector, in real mode.
 fn run(rom: &[u8], engine: Box<dyn cpu::Engine + Send>) -> Option<Machine> {
@@ -41,7 +42,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let Some(evaluated) = run(&rom, Box::new(interp::Interpreter::default())) else { return };
-    let Some(mut compiled) = jit::Jit::new(0).ok().and_then(|j| run(&rom, Box::new(j))) else { return };
+    let Some(mut compiled) = jit::Jit::with(small()).ok().and_then(|j| run(&rom, Box::new(j))) else {
+        return;
+    };
     assert_eq!(evaluated.state_hash(), compiled.state_hash(), "{:02x?}", form.bytes);
     let before = State::new(CpuModel::N270);
     let after = evaluated.cpu();

@@ -6,6 +6,7 @@ use cpu::cr0;
 use jit::{Config, Jit, Lookup};
 use machine::Machine;
 use ringer_fuzz::protected::{self, CODE, DIRECTORY, MEMORY};
+use ringer_fuzz::small;
 
 /// Stores, loads, INVLPG, reloads of CR3: by EBX, ESI and EDI, which move.
 const FORMS: [&[u8]; 12] = [
@@ -64,7 +65,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some(expected) = hash(bytes, interpreter(), false) else { return };
     assert_eq!(hash(bytes, interpreter(), true), Some(expected), "shadows show");
     for lookup in [Lookup::Flat, Lookup::Tagged] {
-        let Ok(engine) = Jit::with(Config { hot: 0, lookup, ..Config::default() }) else { return };
+        let Ok(engine) = Jit::with(Config { lookup, ..small() }) else { return };
         assert_eq!(hash(bytes, Box::new(engine), false), Some(expected), "{lookup:?}");
     }
 });

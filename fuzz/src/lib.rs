@@ -34,3 +34,8 @@ pub fn hash(bytes: &[u8]) -> u64 {
     let fnv = |h: u64, &b: &u8| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv) >> 20
 }
+
+/// A JIT that compiles what it has not run, into a small cache: an input is a few hundred instructions.
+pub fn small() -> jit::Config {
+    jit::Config { hot: 0, code: 1 << 20, ..jit::Config::default() }
+}

@@ -189,3 +189,21 @@ fn paravirtual() {
     assert_eq!(row("as it is, on x86"), ["4", "8", "0", "12", "0", "78"]);
     assert_eq!(row("rewritten, on x86"), ["0", "0", "6", "6", "1", "78"]);
 }
+
+#[test]
+fn design_space() {
+    let text = run("design-space");
+    let said = "[5050, 5050, 5050, 5050, 5050, 5]";
+    assert_eq!(text.matches(said).count(), 4, "every system says the same");
+    holds(
+        &text,
+        &["the bare machine                         3636", "process VM: the user alone               3551"],
+    );
+}
+
+#[test]
+fn side_by_side() {
+    let text = run("side-by-side");
+    assert_eq!(text.matches("console [55, 55, 55, 55, 55, 5], halted").count(), 2);
+    holds(&text, &["console [42], halted", "The first says the same as on a machine of its own."]);
+}

@@ -3,6 +3,7 @@
 mod paging;
 mod programs;
 mod recursion;
+mod space;
 mod theorems;
 mod third;
 mod x86;
@@ -76,6 +77,21 @@ pub const LESSONS: &[Lesson] = &[
         question: "What can be done where a sensitive instruction does not trap, but shows nothing to users?",
         answer: "Supervisors are interpreted, instruction by instruction, and only users run on the machine.",
         run: theorems::hybrid,
+    },
+    Lesson {
+        name: "side-by-side",
+        title: "Several machines on one",
+        question: "Can an operating system, a monitor and a single user's system share a machine, as under VM/370?",
+        answer: "Yes: each gets a window of memory and its turn, and the monitor among them runs a system of its own.",
+        run: space::side_by_side,
+    },
+    Lesson {
+        name: "design-space",
+        title: "Process and system, type 1 and hosted",
+        question: "Which kinds of virtual machines are there, and what does each cost the same program?",
+        answer: "By what they offer, a system's calls or a machine; and by what is below, the machine or an operating \
+                 system. The fewer instructions a monitor has to do itself, the less it costs.",
+        run: space::design_space,
     },
     Lesson {
         name: "efficiency",
