@@ -19,7 +19,7 @@ pub(super) fn design_space(out: &mut dyn Write) -> io::Result<()> {
     run(&mut bare, ENOUGH);
     let steps = bare.processor.steps;
     writeln!(out, "One program: a user that computes and calls, and its operating system.\n")?;
-    writeln!(out, "{:36} {:>8}  {}", "", "steps", "console")?;
+    writeln!(out, "{:36} {:>8}  console", "", "steps")?;
     let console = |words: &[Word]| format!("{words:?}");
     writeln!(out, "{:36} {steps:>8}  {}", "the bare machine", console(&bare.store.console))?;
     let (own, said) = process(&start);
