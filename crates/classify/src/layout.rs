@@ -69,23 +69,3 @@ pub(crate) const LOCAL_READ_ONLY: u16 = 0x3f;
 /// Bytes of the LDT less one.
 pub(crate) const LDT_LIMIT: u32 = 0x3f;
 pub(crate) const LOCAL_OUTSIDE: u16 = 0x47;
-
-/// The eight bytes of a segment descriptor; `flags` are G, D/B, L, AVL.
-pub(crate) fn segment(base: u32, limit: u32, access: u8, flags: u8) -> u64 {
-    let (base, limit) = (u64::from(base), u64::from(limit));
-    limit & 0xffff
-        | (base & 0xff_ffff) << 16
-        | u64::from(access) << 40
-        | (limit >> 16 & 0xf | u64::from(flags) << 4) << 48
-        | (base >> 24) << 56
-}
-
-/// The eight bytes of a gate.
-pub(crate) fn gate(selector: u16, offset: u32, access: u8, parameters: u8) -> u64 {
-    let offset = u64::from(offset);
-    offset & 0xffff
-        | u64::from(selector) << 16
-        | u64::from(parameters) << 32
-        | u64::from(access) << 40
-        | (offset >> 16) << 48
-}

@@ -2,9 +2,10 @@
 
 use crate::Configuration;
 use crate::layout as at;
-use crate::layout::{gate, segment};
 use crate::model::Memory;
+use cpu::descriptor::{gate, segment};
 use cpu::{Segment, eflags};
+use vmm::interpreters::descriptor::Descriptor;
 
 /// Descriptor tables and their lengths.
 pub(crate) fn tables() -> impl Iterator<Item = (u32, u32)> {
@@ -14,13 +15,8 @@ pub(crate) fn tables() -> impl Iterator<Item = (u32, u32)> {
 
 /// A register that holds what the GDT describes.
 pub(crate) fn held(memory: &Memory, selector: u16) -> Segment {
-    let d = memory.read(at::GDT[0] + u32::from(selector & !7), 8);
-    let base = (d >> 16 & 0xff_ffff | d >> 56 << 24) as u32;
-    let limit = (d & 0xffff | d >> 32 & 0xf_0000) as u32;
-    let rights = (d >> 40) as u16 & 0xf0ff;
-    let mut s = Segment { base, limit, rights, selector, ..Segment::default() };
-    s.refresh();
-    s
+    let at = at::GDT[0] + u32::from(selector & !7);
+    Descriptor::new(selector, at, memory.read(at, 8)).segment()
 }
 
 /// What the LDT describes.

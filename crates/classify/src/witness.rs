@@ -233,7 +233,8 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+/// Bytes written as pairs of hexadecimal digits: one instruction's at most.
+pub fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     if digits.is_empty() || !digits.len().is_multiple_of(2) || digits.len() > 30 {
         return None;

@@ -2,11 +2,11 @@
 
 use crate::axes::{Axis, Choice};
 use crate::layout as at;
-use crate::layout::gate;
 use crate::model::{Effect, Memory, Model};
 use crate::relocation::Relocation;
 use crate::tables::{fill, held, tables};
 use crate::{CodeMode, Configuration, Form};
+use cpu::descriptor::gate;
 use cpu::{CpuModel, DescriptorTable, InterruptShadow, Kind, Segment, State, cr0, cr4, eflags, reg, seg};
 use isa::Routine;
 use std::panic::Location;

@@ -1,6 +1,7 @@
 //! The virtual CPU: architectural state, faults, and how engines and the monitor meet.
 #![forbid(unsafe_code)]
 
+pub mod descriptor;
 mod engine;
 mod fault;
 mod segment;

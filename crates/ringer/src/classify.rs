@@ -2,6 +2,7 @@
 
 use clap::Args;
 use classify::catalogue::{Entry, catalogue, specified, word};
+use classify::witness::hexadecimal;
 use classify::{Class, Witness};
 use isa::Code;
 use isa::spec::{Configuration, Isa, LoadError, Specs, UnknownName};
@@ -131,7 +132,8 @@ fn answer(arguments: &Classify) -> Result<String, AskedWrong> {
 /// The forms asked for; `None`: all of them.
 fn wanted(arguments: &Classify, isa: &Isa, mode: u8) -> Result<Option<Vec<Code>>, AskedWrong> {
     if let Some(text) = &arguments.bytes {
-        let bytes = hexadecimal(text).filter(|b| b.len() <= 15);
+        let digits: String = text.split_ascii_whitespace().collect();
+        let bytes = hexadecimal(&digits);
         let found = bytes.and_then(|b| isa::identify(&b, mode.into()).filter(|(_, len)| *len == b.len()));
         let (code, _) = found.ok_or_else(|| AskedWrong::Bytes(text.chars().take(40).collect(), mode))?;
         return Ok(Some(vec![code]));
@@ -140,15 +142,6 @@ fn wanted(arguments: &Classify, isa: &Isa, mode: u8) -> Result<Option<Vec<Code>>
         Some(name) => Ok(Some(named(isa, name, mode)?)),
         None => Ok(None),
     }
-}
-
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    if digits.is_empty() || !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let pair = |p: &[u8]| u8::from_str_radix(std::str::from_utf8(p).ok()?, 16).ok();
-    digits.chunks(2).map(pair).collect()
 }
 
 /// The forms of a mode that have a name: as a mnemonic, or in the name of a row of the specification.

@@ -43,17 +43,11 @@ pub(super) const RETURNS: u8 = 0x30;
 /// The vector whose handler goes on at CPL 0.
 pub(super) const ENTERS: u8 = 0x31;
 
-/// The eight bytes of a segment descriptor (SDM vol. 3A, 3.4.5).
-pub(super) fn descriptor(base: u32, limit: u32, access: u8, upper: u8) -> u64 {
-    let (base, limit) = (u64::from(base), u64::from(limit));
-    let low = limit & 0xffff | (base & 0xff_ffff) << 16 | u64::from(access) << 40;
-    low | (limit >> 16 & 0xf | u64::from(upper) << 4) << 48 | (base >> 24) << 56
-}
+pub(super) use cpu::descriptor::segment as descriptor;
 
-/// The eight bytes of a gate (SDM vol. 3A, 6.11).
+/// A gate of the supervisor's.
 fn gate(offset: u32, access: u8) -> u64 {
-    let offset = u64::from(offset);
-    offset & 0xffff | u64::from(CODE0) << 16 | u64::from(access) << 40 | (offset >> 16) << 48
+    cpu::descriptor::gate(CODE0, offset, access, 0)
 }
 
 fn put(image: &mut [u8], at: u32, bytes: &[u8]) {

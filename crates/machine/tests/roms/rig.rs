@@ -39,26 +39,7 @@ pub(crate) const TASK: u16 = 0x28;
 /// First selector that is a test's own.
 pub(crate) const OWN: u16 = 0x30;
 
-/// A descriptor of a segment: `flags` are G, D/B, L, AVL.
-pub(crate) fn segment(base: u32, limit: u32, access: u8, flags: u8) -> u64 {
-    let (base, limit) = (u64::from(base), u64::from(limit));
-    limit & 0xffff
-        | (base & 0xff_ffff) << 16
-        | u64::from(access) << 40
-        | (limit >> 16 & 0xf) << 48
-        | u64::from(flags) << 52
-        | base >> 24 << 56
-}
-
-/// A gate.
-pub(crate) fn gate(selector: u16, offset: u32, access: u8, count: u8) -> u64 {
-    let offset = u64::from(offset);
-    offset & 0xffff
-        | u64::from(selector) << 16
-        | u64::from(count) << 32
-        | u64::from(access) << 40
-        | offset >> 16 << 48
-}
+pub(crate) use cpu::descriptor::{gate, segment};
 
 /// One exception, as the handler found it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,7 @@
 //! A ROM that runs instructions at CPL 3, one after the other, and says at port E9h how each ended: two hexadecimal
 //! digits, the vector of its exception, or of the INT behind it.
 
+use cpu::descriptor::{gate, segment};
 use iced_x86::code_asm::*;
 use test_roms::asm;
 use test_roms::asm::{Asm, Assembled, Assembly, assemble, rom};
@@ -39,21 +40,17 @@ const TABLES: u32 = 0xf_c000;
 const PROGRAM: u32 = 0xf_e000;
 const START: u32 = 0xf_f000;
 
-fn segment(limit: u32, access: u8, flags: u8) -> u64 {
-    u64::from(limit & 0xffff)
-        | u64::from(access) << 40
-        | u64::from(limit >> 16 & 0xf | u32::from(flags) << 4) << 48
-}
-
 fn gdt() -> [u64; 6] {
-    let tss = segment(0x67, 0x89, 0) | u64::from(TSS) << 16;
-    let code = segment(0xf_ffff, 0x9b, 0xc);
-    [0, code, segment(0xf_ffff, 0x93, 0xc), segment(0xf_ffff, 0xfb, 0xc), segment(0xf_ffff, 0xf3, 0xc), tss]
-}
-
-fn gate(offset: u32, dpl: u8) -> u64 {
-    let offset = u64::from(offset);
-    offset & 0xffff | u64::from(KCODE) << 16 | u64::from(0x8e | dpl << 5) << 40 | offset >> 16 << 48
+    let tss = segment(TSS, 0x67, 0x89, 0);
+    let code = segment(0, 0xf_ffff, 0x9b, 0xc);
+    [
+        0,
+        code,
+        segment(0, 0xf_ffff, 0x93, 0xc),
+        segment(0, 0xf_ffff, 0xfb, 0xc),
+        segment(0, 0xf_ffff, 0xf3, 0xc),
+        tss,
+    ]
 }
 
 /// Vectors that push an error code.
@@ -85,7 +82,8 @@ pub(crate) fn build(instructions: &[Vec<u8>]) -> Result<Vec<u8>, String> {
     for v in 0..=u32::from(COMPLETED) {
         let dpl = if v == u32::from(COMPLETED) { 3 } else { 0 };
         let handler = labels[&format!("vector {v}")];
-        image[tables + 0x100 + 8 * v as usize..][..8].copy_from_slice(&gate(handler, dpl).to_le_bytes());
+        image[tables + 0x100 + 8 * v as usize..][..8]
+            .copy_from_slice(&gate(KCODE, handler, 0x8e | dpl << 5, 0).to_le_bytes());
     }
     Ok(image)
 }

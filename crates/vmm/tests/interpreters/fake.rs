@@ -44,25 +44,7 @@ pub(crate) const CALL_GATE16: u16 = 0x98;
 /// Beyond the GDT.
 pub(crate) const OUTSIDE: u16 = 0xa0;
 
-/// The eight bytes of a segment descriptor.
-pub(crate) fn segment(base: u32, limit: u32, access: u8, upper: u8) -> u64 {
-    let (base, limit) = (u64::from(base), u64::from(limit));
-    limit & 0xffff
-        | (base & 0xff_ffff) << 16
-        | u64::from(access) << 40
-        | (limit >> 16 & 0xf | u64::from(upper) << 4) << 48
-        | (base >> 24) << 56
-}
-
-/// The eight bytes of a gate.
-pub(crate) fn gate(selector: u16, offset: u32, access: u8, parameters: u8) -> u64 {
-    let offset = u64::from(offset);
-    offset & 0xffff
-        | u64::from(selector) << 16
-        | u64::from(parameters) << 32
-        | u64::from(access) << 40
-        | (offset >> 16) << 48
-}
+pub(crate) use cpu::descriptor::{gate, segment};
 
 #[derive(Clone)]
 pub(crate) struct Fake {
