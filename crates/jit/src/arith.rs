@@ -193,6 +193,8 @@ impl Lower<'_, '_> {
         match a {
             Val::Const(k) => Val::Const(if signed { fold::sext(from, to, k) } else { k & from.mask() }),
             a if from > to => self.truncated(from, to, a),
+            // a load of fewer bits, which has zeros above
+            Val::Float(_) if from == B32 && !signed && self.float_of(B32, a).is_some() => a,
             a => {
                 let v = self.node(from, a);
                 if from == to {
@@ -211,6 +213,8 @@ impl Lower<'_, '_> {
         match a {
             Val::Const(k) => Val::Const(k & to.mask()),
             Val::Written | Val::Order(..) => a,
+            Val::Low(_) | Val::Float(_) if from == to => a,
+            Val::Low(v) if to == B32 => Val::Float(self.lane(cranelift_codegen::ir::types::F32, v)),
             Val::Test(..) if to == B8 => Val::Node(self.node(B8, a)),
             a => {
                 let v = self.node(from, a);

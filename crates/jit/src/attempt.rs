@@ -5,7 +5,7 @@ use crate::context::{self, Context, Exit};
 use crate::effects::{ALL_FLAGS, Effects, Mask, Tracker};
 use crate::engine::{Call, in_user_mode};
 use crate::flags::FlagState;
-use crate::lower::{Lower, Val, bits, offset_in_state, type_of};
+use crate::lower::{Lower, Val, bits};
 use crate::settle::settle;
 use cpu::{Insn, Kind, State, Width, reg, seg};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -92,7 +92,7 @@ impl Lower<'_, '_> {
         }
         let answer = self.call_attempt(insn);
         for slot in bits(effects.writes) {
-            let v = self.load_own(type_of(slot), offset_in_state(slot));
+            let v = self.load_slot(slot);
             self.set_slot(slot, Val::Node(v));
         }
         self.go_on_if_done(answer, not_done, after);

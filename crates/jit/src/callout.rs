@@ -3,6 +3,7 @@
 use crate::context::{Context, Exit};
 use crate::engine::{Call, in_user_mode, refresh, take_x87_out};
 use crate::key::Key;
+use crate::mxcsr;
 use crate::settle::settle;
 use cpu::{Flow, Insn, Monitor, State, StopReason, eflags, seg};
 use mem::Memory;
@@ -14,14 +15,27 @@ pub(crate) const RETURN: i64 = 1;
 /// What [`callout`] says: go on wherever EIP says.
 const ELSEWHERE: u32 = 2;
 
-/// Does the instruction at EIP, of `len` bytes, outside of compiled code: a sensitive one (`insn` is not
-/// null) in the monitor, any other in the interpreter.
+/// As [`perform`], outside of the guest's MXCSR.
 pub(crate) unsafe extern "C" fn callout(
     context: *mut Context,
     cpu: *mut State,
     len: u64,
     insn: *const Insn,
 ) -> u32 {
+    // SAFETY: compiled code passes on what `Jit::enter` gave it: valid, and used by nobody else now; `insn` is
+    // null or in a region's own table, which lives as long as its code.
+    unsafe {
+        let arithmetic = (*context).arithmetic;
+        mxcsr::take_out(arithmetic, &mut *cpu);
+        let then = perform(context, cpu, len, insn);
+        mxcsr::bring_in(arithmetic, &*cpu);
+        then
+    }
+}
+
+/// Does the instruction at EIP, of `len` bytes, outside of compiled code: a sensitive one (`insn` is not
+/// null) in the monitor, any other in the interpreter.
+unsafe fn perform(context: *mut Context, cpu: *mut State, len: u64, insn: *const Insn) -> u32 {
     // SAFETY: compiled code passes on what `Jit::enter` gave it: valid, and used by nobody else now;
     // `call` is on that function's stack, and its pointers come from unique borrows that last until it returns.
     let (context, cpu) = unsafe { (&mut *context, &mut *cpu) };

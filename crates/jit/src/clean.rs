@@ -1,10 +1,11 @@
 //! What keeps compiled floating point exact: numbers that were looked at.
 //!
-//! The host computes as the guest would, but its flags are not asked for. So every operand has to be
+//! Where the host is not an x86 ([`crate::Arithmetic::Checked`]) it computes as the guest would, but its flags are not asked for. So every operand has to be
 //! a number that raises nothing by itself, and every result one that can only be inexact: zeros, and
 //! numbers whose exponent is neither the largest nor near the smallest. An exponent field of 1 could
 //! be tiny before it was rounded (SDM vol. 1, 4.9.1.5), so three are left out with one mask.
 
+use crate::config::Arithmetic;
 use crate::effects::{MMX, XMM};
 use crate::lower::{Lower, Val};
 use crate::wide::{Wide, bits_only};
@@ -12,15 +13,6 @@ use cpu::Width::{B32, B64};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{self, InstBuilder, Type, Value};
-
-/// Something known of a value in the present block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Known {
-    /// These of its elements are zeros or normal numbers.
-    Clean(Elements),
-    /// It is the low half of a vector.
-    LowOf(Value),
-}
 
 /// Elements of a vector: double or single numbers, and which of them (the lowest is bit 0).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,28 +77,20 @@ pub(crate) type ZeroMask<'a, L> = &'a dyn Fn(&mut L) -> Value;
 pub(crate) type VectorResult<'a, L> = (Value, Option<ZeroMask<'a, L>>);
 
 impl Lower<'_, '_> {
+    /// Numbers are looked at.
+    pub(crate) fn checked(&self) -> bool {
+        self.options.arithmetic == Arithmetic::Checked
+    }
+
     fn is_clean(&self, v: Value, e: Elements) -> bool {
         let includes = |c: Elements| c.double == e.double && c.lanes & e.lanes == e.lanes;
-        self.clean.iter().any(|&(known, k)| known == v && matches!(k, Known::Clean(c) if includes(c)))
-    }
-
-    /// The low half of a vector, if it is at hand.
-    pub(crate) fn low_at_hand(&self, vector: Value) -> Option<Value> {
-        self.clean.iter().find(|k| k.1 == Known::LowOf(vector)).map(|k| k.0)
-    }
-
-    /// The vector that an integer is the low half of.
-    pub(crate) fn vector_with_low(&self, low: Value) -> Option<Value> {
-        self.clean.iter().find_map(|&(v, k)| match k {
-            Known::LowOf(vector) if v == low => Some(vector),
-            _ => None,
-        })
+        self.clean.iter().any(|&(known, c)| known == v && includes(c))
     }
 
     /// Remembers elements as clean.
     pub(crate) fn set_clean(&mut self, v: Wide, e: Elements) {
         if let Wide::Vector(v) = v {
-            self.clean.push((v, Known::Clean(e)));
+            self.clean.push((v, e));
         }
     }
 
@@ -117,10 +101,7 @@ impl Lower<'_, '_> {
             _ => None,
         };
         let known = |(slot, v): (u32, Value)| {
-            self.clean.iter().filter_map(move |&(of, k)| match k {
-                Known::Clean(e) if of == v => Some((slot, e)),
-                _ => None,
-            })
+            self.clean.iter().filter(move |known| known.0 == v).map(move |known| (slot, known.1))
         };
         (XMM..MMX).filter_map(value).flat_map(known).collect()
     }
@@ -129,7 +110,7 @@ impl Lower<'_, '_> {
     pub(crate) fn set_clean_registers(&mut self, known: &[(u32, Elements)]) {
         for &(slot, e) in known {
             let v = self.slot_node(slot);
-            self.clean.push((v, Known::Clean(e)));
+            self.clean.push((v, e));
         }
     }
 
@@ -160,20 +141,27 @@ impl Lower<'_, '_> {
     pub(crate) fn clean_scalar(&mut self, a: Wide, double: bool) -> Scalar {
         let e = Elements::low(double);
         let (key, s) = match a {
-            Wide::Halves(low, _) => {
-                let bits = self.node(if double { B64 } else { B32 }, low);
-                let float = self.b.ins().bitcast(e.scalar(), bits_only(), bits);
-                (bits, Scalar { float, bits: Some(bits) })
+            Wide::Halves(low, _) if !matches!(low, Val::Low(_)) => {
+                let w = if double { B64 } else { B32 };
+                match self.float_of(w, low) {
+                    Some(float) => (float, Scalar { float, bits: None }),
+                    None => {
+                        let bits = self.node(w, low);
+                        let float = self.b.ins().bitcast(e.scalar(), bits_only(), bits);
+                        (bits, Scalar { float, bits: Some(bits) })
+                    }
+                }
             }
+            Wide::Halves(Val::Low(v), _) => (v, Scalar { float: self.lane(e.scalar(), v), bits: None }),
             a => {
                 let v = self.vector(a);
                 let lanes = self.cast(e.vector(), v);
                 (v, Scalar { float: self.b.ins().extractlane(lanes, 0), bits: None })
             }
         };
-        if !self.is_clean(key, e) {
+        if self.checked() && !self.is_clean(key, e) {
             self.demand_scalar(s, double, Zeros::Anywhere);
-            self.clean.push((key, Known::Clean(e)));
+            self.clean.push((key, e));
         }
         s
     }
@@ -188,6 +176,9 @@ impl Lower<'_, '_> {
 
     /// Gives up unless a result is clean.
     pub(crate) fn demand_result(&mut self, f: Value, double: bool, zeros: Zeros<'_>) {
+        if !self.checked() {
+            return;
+        }
         self.demand_scalar(Scalar { float: f, bits: None }, double, zeros);
     }
 
@@ -257,7 +248,7 @@ impl Lower<'_, '_> {
         let bad = self.unclean(&all, e, limited);
         self.b.ins().brif(bad, there, &[], on, &[]);
         self.go(on);
-        self.clean.extend(all.iter().map(|&v| (v, Known::Clean(e))));
+        self.clean.extend(all.iter().map(|&v| (v, e)));
     }
 
     /// Not 0 where a suspect is no zero, or a zero of the vector named is none of those that may be.

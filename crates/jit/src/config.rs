@@ -15,6 +15,22 @@ pub enum Lookup {
     Tagged,
 }
 
+/// How compiled code computes under MXCSR, and keeps its flags exact. The guest sees no difference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arithmetic {
+    /// By the very same instructions under the guest's own MXCSR: on hosts of x86-64.
+    Host,
+    /// By the host's arithmetic on operands that were looked at, with results that are looked at: they raise no flag
+    /// that is not set already.
+    Checked,
+}
+
+impl Default for Arithmetic {
+    fn default() -> Arithmetic {
+        if cfg!(target_arch = "x86_64") { Arithmetic::Host } else { Arithmetic::Checked }
+    }
+}
+
 /// What an engine is made with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -25,10 +41,12 @@ pub struct Config {
     pub code: usize,
     /// The form of the shadow that compiled code looks at.
     pub lookup: Lookup,
+    /// How compiled code computes with floating-point numbers.
+    pub arithmetic: Arithmetic,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { hot: HOT, code: CODE, lookup: Lookup::Flat }
+        Config { hot: HOT, code: CODE, lookup: Lookup::Flat, arithmetic: Arithmetic::default() }
     }
 }

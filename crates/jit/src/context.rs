@@ -1,6 +1,6 @@
 //! What compiled code has at hand besides the guest's state: one structure, addressed by offset.
 
-use crate::config::Lookup;
+use crate::config::{Arithmetic, Lookup};
 use std::mem::offset_of;
 
 /// Accesses of an instruction whose bytes can be taken from two pages.
@@ -70,6 +70,10 @@ pub(crate) struct Context {
     pub(crate) repeated_user: u64,
     /// What `read` and `write` are.
     pub(crate) lookup: Lookup,
+    /// Whose MXCSR the host has.
+    pub(crate) arithmetic: Arithmetic,
+    /// Where results go that are computed for their flags.
+    pub(crate) unread: u128,
 }
 
 macro_rules! offsets {
@@ -82,7 +86,7 @@ offsets! {
     READ: read; WRITE: write; EXECUTE: execute; CODE_MAP: code_map; ARENA: arena; JUMP_CACHE: jumps;
     KEY: key; LEFT: left; EXIT: exit; REGION: region; FLAGS_KINDS: flags_kinds;
     FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step;
-    FLAGS_GIVEN: flags_given; SLOT: slot; X87_LIVE: x87_live;
+    FLAGS_GIVEN: flags_given; SLOT: slot; X87_LIVE: x87_live; UNREAD: unread;
 }
 
 /// A kind of kept flags in [`Context::flags_kinds`]: what was done, and the width in bytes.
@@ -122,7 +126,7 @@ pub(crate) fn given_mask(flags: u8) -> u32 {
 }
 
 impl Context {
-    pub(crate) fn new(lookup: Lookup) -> Context {
+    pub(crate) fn new(lookup: Lookup, arithmetic: Arithmetic) -> Context {
         Context {
             read: 0,
             write: 0,
@@ -149,6 +153,8 @@ impl Context {
             repeated: 0,
             repeated_user: 0,
             lookup,
+            arithmetic,
+            unread: 0,
         }
     }
 }

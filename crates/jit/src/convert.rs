@@ -43,7 +43,9 @@ impl Lower<'_, '_> {
             SseOp::DoubleToInt { truncate } => self.ints(true, truncate, true, b),
             SseOp::SingleToDouble => {
                 let v = self.vector(b);
-                self.demand_vectors(Elements::PAIR, &[v], None);
+                if self.checked() {
+                    self.demand_vectors(Elements::PAIR, &[v], None);
+                }
                 let v = self.cast(F32X4, v);
                 let v = self.b.ins().fvpromote_low(v);
                 self.clean_result(v, Elements::all(true))
@@ -86,10 +88,15 @@ impl Lower<'_, '_> {
 
     fn singles_of_doubles(&mut self, b: Wide) -> Wide {
         let v = self.vector(b);
-        self.demand_vectors(Elements::all(true), &[v], None);
+        if self.checked() {
+            self.demand_vectors(Elements::all(true), &[v], None);
+        }
         let wide = self.cast(F64X2, v);
         let narrow = self.b.ins().fvdemote(wide);
         let narrow = self.wide_of(narrow);
+        if !self.checked() {
+            return narrow;
+        }
         let bytes = self.vector(narrow);
         let zero_where = |l: &mut Self| {
             let zeros = l.zero_lanes(v, true);
@@ -100,10 +107,22 @@ impl Lower<'_, '_> {
         narrow
     }
 
-    /// Numbers of a vector as integers: of doubles both, with zeros above. The inexact flag is set
-    /// already, and what is no number or too large is seen in the result.
+    /// Numbers of a vector as integers: of doubles both, with zeros above. What is no number or too large is seen in
+    /// the result. Rounding first may find inexact what is only invalid, and does not ask MXCSR how.
     fn integers(&mut self, double: bool, truncate: bool, b: Wide) -> Value {
-        let mut v = self.lanes(Elements::all(double).vector(), b);
+        if !truncate {
+            self.demand_usual_mxcsr();
+        }
+        let v = self.lanes(Elements::all(double).vector(), b);
+        let v = self.integers_of(double, truncate, v);
+        if !self.checked() {
+            let v = self.wide_of(v);
+            self.raises(v);
+        }
+        v
+    }
+
+    fn integers_of(&mut self, double: bool, truncate: bool, mut v: Value) -> Value {
         if !truncate {
             v = self.b.ins().nearest(v);
         }
@@ -136,18 +155,31 @@ impl Lower<'_, '_> {
         self.b.ins().bitselect(bad, none, n)
     }
 
+    fn alone(&mut self, b: Wide, double: bool) -> Wide {
+        let v = self.scalar_alone(b, double);
+        self.wide_of(v)
+    }
+
     fn int(&mut self, double: bool, truncate: bool, b: Wide) -> Wide {
-        let v = self.integers(double, truncate, b);
+        let alone = if self.checked() { b } else { self.alone(b, double) };
+        let v = self.integers(double, truncate, alone);
         let v = self.cast(F32X4, v);
         let n = self.b.ins().extractlane(v, 0);
         let n = self.b.ins().bitcast(I32, bits_only(), n);
-        let none = self.b.ins().icmp_imm_u(IntCC::Equal, n, NO_INTEGER);
-        self.give_up_if(none);
+        if self.checked() {
+            let none = self.b.ins().icmp_imm_u(IntCC::Equal, n, NO_INTEGER);
+            self.give_up_if(none);
+        }
         Wide::Halves(Val::Node(self.b.ins().uextend(I64, n)), Val::Const(0))
     }
 
     /// Of two numbers the low half: who takes them takes that, or zeros are above.
     fn ints(&mut self, double: bool, truncate: bool, half: bool, b: Wide) -> Wide {
+        if !self.checked() {
+            let used = if half && !double { Wide::Halves(self.half(b, false), Val::Const(0)) } else { b };
+            let v = self.integers(double, truncate, used);
+            return self.wide_of(v);
+        }
         let v = self.integers(double, truncate, b);
         let none = self.mask(I32X4, u128::MAX / 0xffff_ffff * NO_INTEGER as u128);
         let used = self.mask(I32X4, if half { u128::from(u64::MAX) } else { u128::MAX });

@@ -62,9 +62,17 @@ pub(crate) struct Effects {
     /// It computes with numbers that have to be clean: these elements of the XMM registers that it reads.
     pub(crate) numbers: Option<Elements>,
     /// It computes under MXCSR.
-    pub(crate) rounds: bool,
+    pub(crate) raises: bool,
     /// It repeats.
     pub(crate) repeats: bool,
+}
+
+impl Effects {
+    /// Whether vector registers take what it reads from memory, as it is.
+    pub(crate) fn computes_with_vectors(&self, insn: &Insn) -> bool {
+        let integer = matches!(insn.code.mnemonic(), isa::Mnemonic::Cvtsi2ss | isa::Mnemonic::Cvtsi2sd);
+        (self.reads | self.writes) >> XMM != 0 && !integer
+    }
 }
 
 /// All six arithmetic flags.
@@ -355,7 +363,7 @@ impl Emit for Reading<'_> {
     fn sse(&mut self, op: SseOp, _: u8, (): (), (): ()) -> Result<(), Self::Stop> {
         self.out.stops = true;
         self.out.unsupported |= !crate::sse::sse_supported(op);
-        self.out.rounds |= crate::sse::needs_default_mxcsr(op);
+        self.out.raises = true;
         self.out.numbers = crate::sse::numbers(op);
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::lower::{Lower, Transfer, Unsupported, Val, bits, guest, ty};
 use cpu::Width::{B8, B16, B32, B64};
 use cpu::{CpuModel, Fault, Insn, Kind, State, Width, eflags, reg};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{I8, I32, I64};
+use cranelift_codegen::ir::types::{F32, F64, I8, I32, I64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value};
 use sem::flags::{Flag, Flags};
 use sem::fp::{PackedOp, SseOp, X87};
@@ -174,6 +174,8 @@ impl Emit for Lower<'_, '_> {
         match p {
             Place::Reg(r) => self.reg(w, r),
             Place::Imm => Val::Const(u64::from(self.insn.imm) & w.mask()),
+            Place::Host(at) if self.vectors && w == B64 => Val::Float(self.b.ins().load(F64, guest(), at, 0)),
+            Place::Host(at) if self.vectors && w == B32 => Val::Float(self.b.ins().load(F32, guest(), at, 0)),
             Place::Host(at) => Val::Node(self.b.ins().load(ty(w), guest(), at, 0)),
             // what is only written is not read
             Place::Store(_) => Val::Const(0),
@@ -189,7 +191,13 @@ impl Emit for Lower<'_, '_> {
                 self.store(linear, v, w.bytes());
             }
             Place::Host(at) => {
-                let v = self.node(w, v);
+                if let Val::Low(v) = v {
+                    self.used(v);
+                }
+                let v = match self.float_of(w, v) {
+                    Some(f) => f,
+                    None => self.node(w, v),
+                };
                 self.b.ins().store(guest(), v, at, 0);
             }
         }
@@ -235,7 +243,7 @@ impl Emit for Lower<'_, '_> {
         self.set_slot(slot, new);
     }
     fn mmx(&mut self, r: u8) -> Val {
-        self.slot(crate::effects::MMX + u32::from(r & 7))
+        Val::Low(self.slot_node(crate::effects::MMX + u32::from(r & 7)))
     }
     fn set_mmx(&mut self, r: u8, v: Val) {
         self.write_mmx(r, v);

@@ -5,11 +5,12 @@ use crate::attempt::{attempt, attempt_flags};
 use crate::backend::{Addresses, Backend, BackendError};
 use crate::cache::{CodeCache, NoExecutableMemory};
 use crate::callout::callout;
-use crate::config::{Config, Lookup};
+use crate::config::{Arithmetic, Config, Lookup};
 use crate::context::{Context, Exit};
 use crate::hints::Hints;
 use crate::key::Key;
 use crate::mapped::{Mapped, Sink, Source};
+use crate::mxcsr;
 use crate::plan::{Plan, Profile, plan};
 use crate::region::{self, Options};
 use crate::regions::Regions;
@@ -89,7 +90,8 @@ impl Jit {
     ///
     /// # Errors
     /// As [`Jit::with_cache`].
-    pub fn with(Config { hot, code, lookup }: Config) -> Result<Jit, JitError> {
+    pub fn with(Config { hot, code, lookup, arithmetic }: Config) -> Result<Jit, JitError> {
+        let arithmetic = if cfg!(target_arch = "x86_64") { arithmetic } else { Arithmetic::Checked };
         let mut backend = Backend::new()?;
         let mut cache = CodeCache::new(code)?;
         let mut place = |code: Vec<u8>| {
@@ -121,13 +123,13 @@ impl Jit {
             across,
             store_across,
         };
-        let options = Options { host: backend.host_convention(), lookup };
+        let options = Options { host: backend.host_convention(), lookup, arithmetic };
         Ok(Jit {
             interpreter: Interpreter::default(),
             regions: Regions::new(dispatch),
             cache,
             compilers: Compilers::Here(Box::new(Compiler { backend, options, addresses })),
-            context: Box::new(Context::new(lookup)),
+            context: Box::new(Context::new(lookup, arithmetic)),
             enter,
             hints: Hints::default(),
             hot,
@@ -362,10 +364,12 @@ impl Jit {
         context.flags_kinds = 0;
         context.call = &raw mut call as u64;
         self.meter.entries += 1;
+        mxcsr::bring_in(context.arithmetic, cpu);
         // SAFETY: `code` came from `Regions`, which holds addresses of regions that are in the code
         // cache, compiled for this signature. The pointers are valid for the whole call; compiled
         // code and what it calls are the only users of state and context meanwhile.
         unsafe { (self.enter)(context, cpu, code, index) };
+        mxcsr::take_out(context.arithmetic, cpu);
         settle(context, cpu);
         take_x87_out(context, cpu);
         cpu.retired = cpu.until - context.left as u64;

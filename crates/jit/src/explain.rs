@@ -1,7 +1,7 @@
 //! What becomes of some guest code, step by step, for people who want to read it.
 
 use crate::backend::{Addresses, Backend, BackendError, Effort};
-use crate::config::Lookup;
+use crate::config::{Arithmetic, Lookup};
 use crate::key::Key;
 use crate::plan::{Block, Plan, Profile, plan};
 use crate::region::{self, Options};
@@ -60,7 +60,7 @@ const ADDRESSES: Addresses = Addresses {
 pub fn explain(cpu: &State, mem: &Memory, lookup: Lookup) -> Result<Option<Explained>, BackendError> {
     let mut backend = Backend::new()?;
     let Some(plan) = plan(cpu, mem, Key::of(cpu), &Everything) else { return Ok(None) };
-    let options = Options { host: backend.host_convention(), lookup };
+    let options = Options { host: backend.host_convention(), lookup, arithmetic: Arithmetic::default() };
     let routines = backend
         .write(region::region_signature(), Effort::None, |b| region::build(&plan, &options, ADDRESSES, b));
     let ir = backend.text();

@@ -12,15 +12,9 @@ const STACK32: u32 = 2;
 const CS_FLAT: u32 = 4;
 const FPU: u32 = 8;
 const SSE: u32 = 0x10;
-const DEFAULT_MXCSR: u32 = 0x20;
+const MASKED: u32 = 0x20;
 /// Two bits a segment register from here on, ES to DS: reads and writes need no check.
 const FLAT: u32 = 8;
-
-/// MXCSR as after reset but for the flags: all exceptions masked, round to nearest, no DAZ, no FTZ.
-const MXCSR_MODE: u32 = 0x1f80;
-const MXCSR_MODES: u32 = 0xffc0;
-/// PE: the inexact flag.
-const MXCSR_PE: u32 = 0x20;
 
 impl Key {
     /// Of the present state.
@@ -33,7 +27,7 @@ impl Key {
             | bit(cs.base == 0 && cs.limit == u32::MAX, CS_FLAT)
             | bit(on, FPU)
             | bit(on && cpu.cr4 & cr4::OSFXSR != 0, SSE)
-            | bit(cpu.mxcsr & MXCSR_MODES == MXCSR_MODE && cpu.mxcsr & MXCSR_PE != 0, DEFAULT_MXCSR);
+            | bit(crate::mxcsr::masked(cpu.mxcsr), MASKED);
         for n in [seg::ES, seg::CS, seg::SS, seg::DS] {
             let s = cpu.segment(n);
             key |= (u32::from(s.flat_read) | u32::from(s.flat_write) << 1) << (FLAT + 2 * u32::from(n));
@@ -87,8 +81,8 @@ impl Key {
         self.0 & SSE != 0
     }
 
-    /// MXCSR is the default, with the inexact flag set.
-    pub(crate) fn default_mxcsr(self) -> bool {
-        self.0 & DEFAULT_MXCSR != 0
+    /// MXCSR masks all exceptions.
+    pub(crate) fn masked(self) -> bool {
+        self.0 & MASKED != 0
     }
 }

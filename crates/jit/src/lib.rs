@@ -36,7 +36,9 @@ mod key;
 mod links;
 mod lower;
 mod mapped;
+mod mxcsr;
 mod plan;
+mod raised;
 mod region;
 mod regions;
 mod settle;
@@ -51,7 +53,7 @@ mod x87;
 
 pub use backend::BackendError;
 pub use cache::NoExecutableMemory;
-pub use config::{Config, Lookup};
+pub use config::{Arithmetic, Config, Lookup};
 pub use engine::{Jit, JitError};
 pub use explain::{Explained, explain};
 pub use mapped::{Mapped, Sink, Source};

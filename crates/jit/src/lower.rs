@@ -4,9 +4,10 @@ use crate::context;
 use crate::effects::{MMX, Mask, XMM};
 use crate::flags::FlagState;
 use crate::plan::Plan;
+use crate::wide::Wide;
 use cpu::{Insn, State, Width};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{I8, I8X16, I16, I32, I64};
+use cranelift_codegen::ir::types::{F64, I8, I8X16, I16, I32, I64};
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use std::mem::offset_of;
@@ -18,6 +19,10 @@ pub(crate) enum Val {
     Const(u64),
     /// Computed by the code, of the type of its width.
     Node(Value),
+    /// The low bits of a vector (I8X16), where they are.
+    Low(Value),
+    /// The bits of a floating-point value (F32, F64): what a vector instruction has loaded, or a lane.
+    Float(Value),
     /// 0 or 1, as a 32-bit value: not computed before somebody wants more than a branch.
     Test(IntCC, Value, Value),
     /// ZF and CF in EFLAGS positions, of two numbers that were compared and are ordered.
@@ -59,8 +64,8 @@ pub(crate) fn offset_in_state(slot: u32) -> i32 {
 pub(crate) fn type_of(slot: u32) -> Type {
     match slot {
         0..XMM => I32,
-        XMM..MMX => I8X16,
-        _ => I64,
+        // of an MMX register the low half counts
+        _ => I8X16,
     }
 }
 
@@ -131,9 +136,15 @@ pub(crate) struct Lower<'a, 'f> {
     /// The shared end of all exits.
     pub(crate) tail: Option<ir::Block>,
     pub(crate) routines: crate::fpu::Routines,
+    /// The running instruction computes with vectors: what it reads from memory is for them.
+    pub(crate) vectors: bool,
     /// The instruction that is compiled next, if it follows in the block.
     pub(crate) next: Option<Insn>,
-    pub(crate) clean: Vec<(Value, crate::sse::Clean)>,
+    pub(crate) clean: Vec<(Value, crate::clean::Elements)>,
+    /// MXCSR was seen to be as after reset, with the inexact flag set.
+    pub(crate) usual_mxcsr: bool,
+    /// See [`crate::raised`].
+    pub(crate) raised: Vec<Value>,
     pub(crate) addresses: crate::backend::Addresses,
     pub(crate) options: &'a crate::region::Options,
 }
@@ -158,6 +169,7 @@ impl Lower<'_, '_> {
         match v {
             Val::Const(k) => self.constant(w, k),
             Val::Node(v) => self.fitted(w, v),
+            Val::Low(_) | Val::Float(_) => self.bits(w, v),
             // nobody computes with it
             Val::Written => self.constant(w, 0),
             Val::Test(cc, a, b) => {
@@ -172,7 +184,7 @@ impl Lower<'_, '_> {
     }
 
     /// Values are zero-extended as far as anyone looks: a body may use one at another width.
-    fn fitted(&mut self, w: Width, v: Value) -> Value {
+    pub(crate) fn fitted(&mut self, w: Width, v: Value) -> Value {
         let (has, wants) = (self.b.func.dfg.value_type(v), ty(w));
         match has.bits().cmp(&wants.bits()) {
             std::cmp::Ordering::Equal => v,
@@ -225,7 +237,7 @@ impl Lower<'_, '_> {
         let v = match self.variables.registers[slot as usize] {
             Some(variable) => self.b.use_var(variable),
             // not mentioned by any instruction's effects: never, but memory has it as well
-            None => self.load_own(type_of(slot), offset_in_state(slot)),
+            None => self.load_slot(slot),
         };
         self.registers[slot as usize] = Some(Val::Node(v));
         Val::Node(v)
@@ -245,8 +257,8 @@ impl Lower<'_, '_> {
 
     pub(crate) fn as_slot(&mut self, slot: u32, v: Val) -> Value {
         match (v, slot) {
-            (Val::Node(v), XMM..MMX) => v,
-            (v, MMX..) => self.node(Width::B64, v),
+            (Val::Node(v) | Val::Low(v), XMM..) => v,
+            (v, XMM..) => self.vector(Wide::Halves(v, Val::Const(0))),
             (v, _) => self.node(Width::B32, v),
         }
     }
@@ -285,6 +297,7 @@ impl Lower<'_, '_> {
         self.base = None;
         self.arrays = [None; 2];
         self.clean.clear();
+        self.usual_mxcsr = false;
         self.note = None;
         self.x87_in = None;
         (self.mmx_mode, self.exponents) = (None, 0);
@@ -354,8 +367,20 @@ impl Lower<'_, '_> {
 
     /// Stores a register's value where it belongs.
     pub(crate) fn put_back(&mut self, slot: u32, v: Val) {
-        let node = self.as_slot(slot, v);
+        let node = match self.as_slot(slot, v) {
+            v if slot < MMX => v,
+            v => self.lane(F64, v),
+        };
         self.store_own(node, offset_in_state(slot));
+    }
+
+    /// A register's value in memory.
+    pub(crate) fn load_slot(&mut self, slot: u32) -> Value {
+        if slot < MMX {
+            return self.load_own(type_of(slot), offset_in_state(slot));
+        }
+        let low = self.load_own(F64, offset_in_state(slot));
+        self.vector(Wide::Halves(Val::Float(low), Val::Const(0)))
     }
 }
 

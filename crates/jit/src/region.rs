@@ -2,7 +2,7 @@
 
 use crate::backend::{Addresses, signature};
 use crate::clean::Elements;
-use crate::config::Lookup;
+use crate::config::{Arithmetic, Lookup};
 use crate::context::{self, Exit};
 use crate::effects::Effects;
 use crate::exits::{put_away, write_exit, write_tail};
@@ -31,6 +31,7 @@ pub(crate) struct Options {
     pub(crate) host: CallConv,
     /// The form of the shadow that accesses look at.
     pub(crate) lookup: Lookup,
+    pub(crate) arithmetic: Arithmetic,
 }
 
 /// Whether an instruction becomes code; the others are called out for.
@@ -39,7 +40,7 @@ pub(crate) fn compiles(key: Key, insn: &Insn, effects: &Effects) -> bool {
     let many = effects.sse && effects.touches.len() > 8;
     let on = (!effects.sse || key.sse()) && (!(effects.mmx || effects.x87) || key.fpu());
     let known = !effects.unsupported && (!effects.x87 || crate::fpu::has_code(insn));
-    on && known && !many && (!effects.rounds || key.default_mxcsr())
+    on && known && !many && (!effects.raises || key.masked())
 }
 
 /// The signature of a region: context, state, number of the entry.
@@ -113,8 +114,11 @@ pub(crate) fn build(
         touch: 0,
         tail: None,
         routines: Routines::default(),
+        vectors: false,
         next: None,
         clean: Vec::new(),
+        usual_mxcsr: false,
+        raised: Vec::new(),
         addresses,
         options,
     };
@@ -199,7 +203,7 @@ impl Region {
         if l.plan.blocks[n].flags == FlagNeed::Read {
             canonical_flags(l);
         }
-        l.demand_clean_registers(clean_at(l.plan, n));
+        l.demand_clean_registers(clean_at(l, n));
         l.b.ins().jump(self.blocks[n], &[]);
     }
 
@@ -220,7 +224,7 @@ impl Region {
         if block.flags == FlagNeed::Read && incoming.is_none() {
             l.load_flags();
         }
-        l.set_clean_registers(incoming.as_ref().map_or(clean_at(plan, n), |i| &i.clean));
+        l.set_clean_registers(incoming.as_ref().map_or(clean_at(l, n), |i| &i.clean));
         let callout = matches!(block.end, End::Callout(..));
         let own = block.steps.len() - usize::from(callout);
         if own > 0 {
@@ -234,6 +238,7 @@ impl Region {
         for (i, step) in block.steps[..own].iter().enumerate() {
             (l.insn, l.off, l.undone, l.leave) = (step.insn, step.off, (own - i) as u64, None);
             (l.operand, l.touch) = (None, 0);
+            l.vectors = step.effects.computes_with_vectors(&step.insn);
             l.next = block.steps[..own].get(i + 1).map(|s| s.insn);
             l.group_of = members.get_mut(i).map(std::mem::take).unwrap_or_default();
             if let Some(n) = step.attempt {
@@ -242,12 +247,14 @@ impl Region {
             }
             let done = sem::bind(&step.insn, ToCode).is_some_and(|run| run(l).is_ok());
             if !done {
+                l.compute_raised();
                 let there = l.leave();
                 l.b.ins().jump(there, &[]);
                 return;
             }
         }
         (l.undone, l.leave) = (0, None);
+        l.compute_raised();
         self.end(l, n);
     }
 
@@ -459,7 +466,7 @@ fn execute_entry(l: &mut Lower<'_, '_>, ip: Value) -> Value {
 fn reload(l: &mut Lower<'_, '_>) {
     for slot in bits(l.plan.mentioned) {
         if let Some(variable) = l.variables.registers[slot as usize] {
-            let v = l.load_own(type_of(slot), crate::lower::offset_in_state(slot));
+            let v = l.load_slot(slot);
             l.b.def_var(variable, v);
         }
     }
@@ -515,14 +522,14 @@ fn check_budget(l: &mut Lower<'_, '_>, need: u64) {
 }
 
 /// What is known of XMM registers where several ways lead to a block.
-fn clean_at(plan: &Plan, n: usize) -> &[(u32, Elements)] {
-    let block = &plan.blocks[n];
-    if block.grouped { &block.clean } else { &[] }
+fn clean_at<'a>(l: &Lower<'a, '_>, n: usize) -> &'a [(u32, Elements)] {
+    let block = &l.plan.blocks[n];
+    if block.grouped && l.checked() { &block.clean } else { &[] }
 }
 
 /// Leaves for the interpreter where a register is not clean that has to be at the start of a block.
 fn demand_clean_at(l: &mut Lower<'_, '_>, n: usize) {
-    let clean = clean_at(l.plan, n);
+    let clean = clean_at(l, n);
     let (off, undone) = (l.off, l.undone);
     (l.off, l.undone, l.leave) = (l.plan.blocks[n].off, 0, None);
     l.demand_clean_registers(clean);

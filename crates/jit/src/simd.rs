@@ -85,7 +85,7 @@ impl Lower<'_, '_> {
             return (a, b);
         }
         let at_hand = |w: Wide| match w {
-            Wide::Halves(Val::Node(v), _) => self.vector_with_low(v).map_or(w, Wide::Vector),
+            Wide::Halves(Val::Low(v), _) => Wide::Vector(v),
             w => w,
         };
         (at_hand(a), at_hand(b))

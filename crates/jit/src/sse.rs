@@ -1,15 +1,17 @@
-//! Floating point under MXCSR in compiled code: arithmetic and comparisons of clean numbers
-//! ([`crate::clean`]).
+//! Floating point under MXCSR in compiled code: arithmetic and comparisons.
+//!
+//! By the very same instructions, whose flags the host collects ([`crate::mxcsr`]), or of clean numbers
+//! ([`crate::clean`]). The first asks that nothing is computed which the guest does not compute, that operands
+//! keep their order, for which of two NaNs is the result, and that nothing is left out ([`crate::raised`]).
 
 use crate::clean::{Elements, Zeros};
 use crate::lower::{Lower, Unsupported, Val};
 use crate::wide::Wide;
-use cranelift_codegen::ir::condcodes::FloatCC;
+use cpu::State;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{I8X16, I32, I32X4, I64X2};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use sem::fp::{Element, Lanes, SseOp};
-
-pub(crate) use crate::clean::Known as Clean;
 
 /// Whether the operation becomes code.
 pub(crate) fn sse_supported(op: SseOp) -> bool {
@@ -21,9 +23,9 @@ pub(crate) fn sse_supported(op: SseOp) -> bool {
     }
 }
 
-/// Whether the operation on clean operands is rounded or may be inexact: then the code holds only
+/// Whether the operation on clean operands is rounded or may be inexact: then it is done so only
 /// while MXCSR rounds to nearest and the inexact flag is set already.
-pub(crate) fn needs_default_mxcsr(op: SseOp) -> bool {
+fn needs_usual_mxcsr(op: SseOp) -> bool {
     !matches!(
         op,
         SseOp::Element(Element::Min | Element::Max, _)
@@ -73,6 +75,40 @@ impl Lower<'_, '_> {
         a: Wide,
         b: Wide,
     ) -> Result<Wide, Unsupported> {
+        if self.checked() && needs_usual_mxcsr(op) {
+            self.demand_usual_mxcsr();
+        }
+        let result = self.computed(op, imm, a, b)?;
+        if !self.checked() {
+            self.take_and_raise(op, a, b, result);
+        }
+        Ok(result)
+    }
+
+    /// An operation that takes both operands is performed whenever they have to be.
+    fn take_and_raise(&mut self, op: SseOp, a: Wide, b: Wide, result: Wide) {
+        if matches!(op, SseOp::Element(e, _) if e != Element::Sqrt) {
+            for v in [a, b] {
+                if let Wide::Vector(v) = v {
+                    self.used(v);
+                }
+            }
+        }
+        self.raises(result);
+    }
+
+    /// Leaves where MXCSR does not mask all and round to nearest, with the inexact flag set already.
+    pub(crate) fn demand_usual_mxcsr(&mut self) {
+        if std::mem::replace(&mut self.usual_mxcsr, true) {
+            return;
+        }
+        let now = self.load_own(I32, std::mem::offset_of!(State, mxcsr) as i32);
+        let now = self.b.ins().band_imm_u(now, 0xffe0);
+        let other = self.b.ins().icmp_imm_u(IntCC::NotEqual, now, 0x1fa0);
+        self.give_up_if(other);
+    }
+
+    fn computed(&mut self, op: SseOp, imm: u8, a: Wide, b: Wide) -> Result<Wide, Unsupported> {
         Ok(match op {
             SseOp::Element(op, lanes) => match form(lanes) {
                 (double, true) => self.scalar_element(op, double, a, b),
@@ -126,6 +162,9 @@ impl Lower<'_, '_> {
         let x = if op == Element::Sqrt { y } else { self.vector(a) };
         let v = self.vector_arithmetic(op, double, x, y);
         let v = self.wide_of(v);
+        if !self.checked() {
+            return v;
+        }
         let zero_where = |l: &mut Self| {
             let zeros = l.zero_lanes(x, double);
             if op == Element::Div {
@@ -164,10 +203,17 @@ impl Lower<'_, '_> {
         }
     }
 
-    /// Of a scalar comparison the lanes above are computed as well, and dropped.
+    /// Of a scalar comparison the lanes above are computed as well, and dropped: zeros, or what they are.
     fn compare(&mut self, cc: FloatCC, lanes: Lanes, a: Wide, b: Wide) -> Wide {
         let (double, scalar) = form(lanes);
         let e = Elements::all(double);
+        if !self.checked() {
+            let [x, y] =
+                [a, b].map(|v| if scalar { self.scalar_alone(v, double) } else { self.lanes(e.vector(), v) });
+            let v = self.b.ins().fcmp(cc, x, y);
+            let v = self.wide_of(v);
+            return if scalar { self.merged(e.vector(), a, v) } else { v };
+        }
         if scalar {
             self.clean_scalar(a, double);
             self.clean_scalar(b, double);
@@ -181,9 +227,19 @@ impl Lower<'_, '_> {
         if scalar { self.merged(e.vector(), a, v) } else { v }
     }
 
-    /// PF is for what is not clean.
+    /// The lowest number with zeros above.
+    pub(crate) fn scalar_alone(&mut self, a: Wide, double: bool) -> Value {
+        let f = self.clean_scalar(a, double).float;
+        self.b.ins().scalar_to_vector(Elements::all(double).vector(), f)
+    }
+
+    /// PF is for what is not clean, or not ordered: that comparison also raises what there is to raise.
     fn order(&mut self, double: bool, a: Wide, b: Wide) -> Wide {
         let (x, y) = (self.clean_scalar(a, double).float, self.clean_scalar(b, double).float);
+        if !self.checked() {
+            let unordered = self.b.ins().fcmp(FloatCC::Unordered, x, y);
+            self.give_up_if(unordered);
+        }
         Wide::Halves(Val::Order(x, y), Val::Const(0))
     }
 
@@ -223,14 +279,18 @@ impl Lower<'_, '_> {
         let signs = if double { 1 << 63 } else { 1 << 31 | 1 << 95 };
         let signs = self.mask(I8X16, signs);
         let changed = self.b.ins().bxor(operands[1], signs);
+        // not so of NaNs
+        self.demand_vectors(Elements::all(double), &operands, None);
         self.exact_if_zero(Element::Add, double, operands, operands[0], changed)
     }
 
     fn exact_if_zero(&mut self, op: Element, double: bool, operands: [Value; 2], x: Value, y: Value) -> Wide {
         let v = self.vector_arithmetic(op, double, x, y);
         let v = self.wide_of(v);
-        let bytes = self.vector(v);
-        self.demand_vectors(Elements::all(double), &operands, Some((bytes, None)));
+        if self.checked() {
+            let bytes = self.vector(v);
+            self.demand_vectors(Elements::all(double), &operands, Some((bytes, None)));
+        }
         v
     }
 }

@@ -1,12 +1,11 @@
 //! 128-bit values in compiled code: vectors, halves, constants.
 
-use crate::clean::Known;
 use crate::effects::{MMX, XMM};
 use crate::emit::Place;
 use crate::lower::{Lower, Val, guest};
-use cpu::Width::{B16, B64};
+use cpu::Width::{B16, B32, B64};
 use cpu::{State, Width};
-use cranelift_codegen::ir::types::{F64X2, I8X16, I16, I64, I64X2};
+use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8X16, I16, I32, I64, I64X2};
 use cranelift_codegen::ir::{ConstantData, InstBuilder, MemFlagsData, Type, Value};
 use std::mem::offset_of;
 
@@ -47,21 +46,43 @@ impl Lower<'_, '_> {
                 }
             }
             Wide::Vector(v) if high => {
-                let v = self.cast(I64X2, v);
-                Val::Node(self.b.ins().extractlane(v, 1))
+                let v = self.cast(F64X2, v);
+                Val::Float(self.b.ins().extractlane(v, 1))
             }
-            Wide::Vector(v) => {
-                if let Some(low) = self.low_at_hand(v) {
-                    return Val::Node(low);
-                }
-                // a move between register files, where the lane of an integer vector is extracted
-                let doubles = self.cast(F64X2, v);
-                let low = self.b.ins().extractlane(doubles, 0);
-                let low = self.b.ins().bitcast(I64, bits_only(), low);
-                self.clean.push((low, Known::LowOf(v)));
-                Val::Node(low)
-            }
+            Wide::Vector(v) => Val::Low(v),
         }
+    }
+
+    /// The lowest lane of a vector as a floating-point value: it stays in its register.
+    pub(crate) fn lane(&mut self, t: Type, v: Value) -> Value {
+        let v = self.cast(if t == F64 { F64X2 } else { F32X4 }, v);
+        self.b.ins().extractlane(v, 0)
+    }
+
+    /// A floating-point value, if the bits of one width are there as such.
+    pub(crate) fn float_of(&mut self, w: Width, v: Val) -> Option<Value> {
+        let t = match w {
+            B32 => F32,
+            B64 => F64,
+            _ => return None,
+        };
+        match v {
+            Val::Low(v) => Some(self.lane(t, v)),
+            Val::Float(f) if self.b.func.dfg.value_type(f) == t => Some(f),
+            _ => None,
+        }
+    }
+
+    /// The bits of [`Val::Low`] and [`Val::Float`] as an integer: a move between register files.
+    pub(crate) fn bits(&mut self, w: Width, v: Val) -> Value {
+        let f = match v {
+            Val::Low(v) => self.lane(if w == B64 { F64 } else { F32 }, v),
+            Val::Float(f) => f,
+            v => return self.node(w, v),
+        };
+        let t = if self.b.func.dfg.value_type(f) == F64 { I64 } else { I32 };
+        let bits = self.b.ins().bitcast(t, bits_only(), f);
+        self.fitted(w, bits)
     }
 
     /// The value as a vector of 16 bytes.
@@ -73,19 +94,48 @@ impl Lower<'_, '_> {
                 let constant = self.b.func.dfg.constants.insert(data);
                 self.b.ins().vconst(I8X16, constant)
             }
+            Wide::Halves(l, Val::Const(0)) => self.extended_vector(l),
+            Wide::Halves(Val::Low(l), h) => self.with_high(l, h),
             Wide::Halves(l, h) => {
-                let low = self.node(B64, l);
-                let v = self.b.ins().scalar_to_vector(I64X2, low);
-                let v = match h {
-                    Val::Const(0) => v,
-                    h => {
-                        let high = self.node(B64, h);
-                        self.b.ins().insertlane(v, high, 1)
-                    }
-                };
-                self.cast(I8X16, v)
+                let v = self.extended_vector(l);
+                self.with_high(v, h)
             }
         }
+    }
+
+    /// A half with zeros above.
+    fn extended_vector(&mut self, low: Val) -> Value {
+        let v = match low {
+            Val::Low(v) => {
+                let f = self.lane(F64, v);
+                self.b.ins().scalar_to_vector(F64X2, f)
+            }
+            Val::Float(f) => {
+                let double = self.b.func.dfg.value_type(f) == F64;
+                self.b.ins().scalar_to_vector(if double { F64X2 } else { F32X4 }, f)
+            }
+            v => {
+                let v = self.node(B64, v);
+                self.b.ins().scalar_to_vector(I64X2, v)
+            }
+        };
+        self.cast(I8X16, v)
+    }
+
+    /// A vector with another high half.
+    fn with_high(&mut self, v: Value, high: Val) -> Value {
+        let v = match (self.float_of(B64, high), high) {
+            (Some(f), _) => {
+                let v = self.cast(F64X2, v);
+                self.b.ins().insertlane(v, f, 1)
+            }
+            (None, high) => {
+                let high = self.node(B64, high);
+                let v = self.cast(I64X2, v);
+                self.b.ins().insertlane(v, high, 1)
+            }
+        };
+        self.cast(I8X16, v)
     }
 
     /// The same bits as another vector type.
@@ -115,7 +165,11 @@ impl Lower<'_, '_> {
             let at = offset_of!(State, fpu) + crate::mmx_exponent_offset(usize::from(r & 7));
             self.store_own(ones, at as i32);
         }
-        self.set_slot(MMX + u32::from(r & 7), v);
+        let v = match v {
+            Val::Low(v) => v,
+            v => self.extended_vector(v),
+        };
+        self.set_slot(MMX + u32::from(r & 7), Val::Node(v));
     }
 
     pub(crate) fn load_wide(&mut self, p: Place, bytes: u32) -> Wide {
@@ -136,6 +190,7 @@ impl Lower<'_, '_> {
         }
         if bytes == 16 {
             let v = self.vector(v);
+            self.used(v);
             self.b.ins().store(guest(), v, at, 0);
             return;
         }

@@ -114,7 +114,7 @@ fn random(rng: &mut Rng) -> (State, [u8; 64]) {
 }
 
 fn check(flags: bool) {
-    let (mut pair, mut rng) = (Pair::new(), Rng::new(87 + u64::from(flags)));
+    let (mut pair, mut rng) = (Pair::with(jit::Arithmetic::default()), Rng::new(87 + u64::from(flags)));
     let (mut compiled, mut count) = (0, 0);
     for _ in 0..cases() {
         let bytes = sequence(&mut rng, flags);

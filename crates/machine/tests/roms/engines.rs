@@ -3,7 +3,7 @@
 use crate::rig::Outcome;
 use cpu::Engine;
 use interp::Interpreter;
-use jit::{Config, Jit, Lookup};
+use jit::{Arithmetic, Config, Jit, Lookup};
 
 /// An engine and what to call it.
 pub(crate) struct Made {
@@ -16,15 +16,19 @@ pub(crate) const REFERENCE: Made = Made { name: "interpreter", make: || Box::new
 
 /// The ones that have to do the same: with everything compiled before it runs, with what the
 /// interpreter has run three times, so that both kinds of code and the ways between them are met, and
-/// with the other form of the shadow.
+/// as on hosts that are other than this.
 pub(crate) const OTHERS: [Made; 3] = [
-    Made { name: "compiled at once", make: || jit(0, Lookup::Flat) },
-    Made { name: "compiled after three runs", make: || jit(3, Lookup::Flat) },
-    Made { name: "compiled at once, with tagged tables", make: || jit(0, Lookup::Tagged) },
+    Made { name: "compiled at once", make: || jit(Config { hot: 0, ..Config::default() }) },
+    Made { name: "compiled after three runs", make: || jit(Config { hot: 3, ..Config::default() }) },
+    Made { name: "compiled at once, as for another host", make: || jit(ELSEWHERE) },
 ];
 
-fn jit(hot: u32, lookup: Lookup) -> Box<dyn Engine + Send> {
-    Box::new(Jit::with(Config { hot, lookup, ..Config::default() }).unwrap())
+/// The other forms of the shadow and of arithmetic.
+const ELSEWHERE: Config =
+    Config { hot: 0, code: 16 << 20, lookup: Lookup::Tagged, arithmetic: Arithmetic::Checked };
+
+fn jit(config: Config) -> Box<dyn Engine + Send> {
+    Box::new(Jit::with(config).unwrap())
 }
 
 /// Exit, exceptions, time, registers, memory and devices are the same, and so is the number for

@@ -12,7 +12,7 @@ mod pair;
 
 use compare::Depth;
 use cpu::Engine;
-use jit::{Config, Jit, Lookup};
+use jit::{Arithmetic, Config, Jit, Lookup};
 use machine::{Exit, Machine};
 use pair::{Checkpoint, Pair, Side};
 use std::fmt;
@@ -36,7 +36,9 @@ pub fn maker(name: &str) -> Result<MakeEngine, String> {
     match name {
         "interpreter" => Ok(Box::new(|| Ok(Box::new(interp::Interpreter::default())))),
         "jit" => Ok(jit(Config::default())),
-        "jit-tagged" => Ok(jit(Config { lookup: Lookup::Tagged, ..Config::default() })),
+        "jit-tagged" => {
+            Ok(jit(Config { lookup: Lookup::Tagged, arithmetic: Arithmetic::Checked, ..Config::default() }))
+        }
         other => Err(format!("there is no engine {other:?}: jit, jit-tagged and interpreter are there")),
     }
 }

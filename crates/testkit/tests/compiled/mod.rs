@@ -2,7 +2,7 @@
 
 use cpu::{Engine, State, StopReason};
 use interp::Interpreter;
-use jit::Jit;
+use jit::{Arithmetic, Config, Jit};
 use mem::Memory;
 use testkit::flat::{Flat, protected};
 
@@ -72,8 +72,9 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    pub(crate) fn new() -> Pair {
-        Pair { model: Machine::new(Interpreter::default()), jit: Machine::new(Jit::new(0).unwrap()) }
+    pub(crate) fn with(arithmetic: Arithmetic) -> Pair {
+        let jit = Jit::with(Config { hot: 0, arithmetic, ..Config::default() }).unwrap();
+        Pair { model: Machine::new(Interpreter::default()), jit: Machine::new(jit) }
     }
 
     pub(crate) fn load(&mut self, bytes: &[u8]) {
