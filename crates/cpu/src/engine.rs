@@ -125,7 +125,8 @@ pub struct Meter {
 
 /// An engine: runs guest code from [`State`] until something needs the dispatcher.
 pub trait Engine {
-    /// Runs until `cpu.retired` reaches `until` (exactly), a fault, or a request to leave.
+    /// Runs until `cpu.retired` reaches `until` (exactly, or about that: [`State::about`]), a fault, or a request to
+    /// leave.
     fn run(&mut self, cpu: &mut State, mem: &mut Memory, monitor: &mut dyn Monitor, until: u64)
     -> StopReason;
 

@@ -160,6 +160,8 @@ pub struct State {
     pub retired: u64,
     /// The engine runs no instruction once `retired` has reached this.
     pub until: u64,
+    /// It may stop before, where what is left does not cover a block: nobody counts instructions.
+    pub about: bool,
     /// The engine is to return to the dispatcher after this instruction.
     pub leave: bool,
     /// Current privilege level.
@@ -230,6 +232,7 @@ impl State {
             eflags: eflags::RESERVED1,
             retired: 0,
             until: 0,
+            about: false,
             leave: false,
             cpl: 0,
             activity: Activity::Running,

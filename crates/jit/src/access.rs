@@ -26,6 +26,17 @@ fn segment_field(segment: u8, field: usize) -> i32 {
     (offset_of!(State, seg) + usize::from(segment & 7) * size_of::<Segment>() + field) as i32
 }
 
+/// Where it goes on when an entry was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Ways {
+    /// The code that uses it.
+    pub(crate) on: Block,
+    /// For one that serves the whole page: takes the entry.
+    pub(crate) plain: Block,
+    /// For one that is good for this access only: likewise.
+    pub(crate) special: Block,
+}
+
 impl Lower<'_, '_> {
     /// The host address of `size` bytes at an offset of a segment; leaves where the interpreter or
     /// the monitor has to look.
@@ -121,10 +132,8 @@ impl Lower<'_, '_> {
     /// A store of a value; one across pages that lie apart is done outside.
     pub(crate) fn store(&mut self, linear: Value, v: Value, size: u32) {
         let done = self.b.create_block();
-        let on = self.b.create_block();
-        self.b.append_block_param(on, I64);
-        let crossing = self.look_inside(linear, size, true, on);
-        let host = self.found(linear, on);
+        let (ways, recent, crossing) = self.look_for(linear, size, true);
+        let host = self.found(linear, ways, recent);
         self.b.ins().store(guest(), v, host, 0);
         self.b.ins().jump(done, &[]);
         if let Some(cold) = crossing {
@@ -142,9 +151,7 @@ impl Lower<'_, '_> {
     /// The one way to a host address: page number, entry, a look at the page's end, test, sum. What has
     /// no entry, or may hit code, goes the cold way, as does what reaches into the next page ([`across`] says how).
     fn look_up(&mut self, linear: Value, size: u32, write: bool, how: u64) -> Value {
-        let on = self.b.create_block();
-        self.b.append_block_param(on, I64);
-        let crossing = self.look_inside(linear, size, write, on);
+        let (ways, recent, crossing) = self.look_for(linear, size, write);
         if let Some(cold) = crossing {
             self.go(cold);
             let wide = self.b.ins().uextend(I64, linear);
@@ -152,16 +159,31 @@ impl Lower<'_, '_> {
             let kind = self.b.ins().iconst(I64, kind as i64);
             let entry = self.ask(self.addresses.across, &[wide, kind]);
             let there = self.leave();
-            self.b.ins().brif(entry, on, &[entry.into()], there, &[]);
+            self.b.ins().brif(entry, ways.special, &[entry.into()], there, &[]);
         }
-        self.found(linear, on)
+        self.found(linear, ways, recent)
+    }
+
+    /// Looks in the page that was found before, where that is worth it, and else in the shadow; gives the number of
+    /// that page, and the block for what reaches into the next page.
+    fn look_for(&mut self, linear: Value, size: u32, write: bool) -> (Ways, Option<usize>, Option<Block>) {
+        let recent = self.recent_page(write);
+        let ways = match recent {
+            Some(n) => self.look_again(n, linear, size),
+            None => {
+                let on = self.b.create_block();
+                self.b.append_block_param(on, I64);
+                Ways { on, plain: on, special: on }
+            }
+        };
+        (ways, recent, self.look_inside(linear, size, write, ways))
     }
 
     /// Goes on with the entry to add; the block for what reaches into the next page, if anything can, or was not
     /// found although the arrays may have it.
-    fn look_inside(&mut self, linear: Value, size: u32, write: bool, on: Block) -> Option<Block> {
+    fn look_inside(&mut self, linear: Value, size: u32, write: bool, ways: Ways) -> Option<Block> {
         if self.options.lookup == Lookup::Tagged {
-            return Some(self.look_in_table(linear, size, write, on));
+            return Some(self.look_in_table(linear, size, write, ways));
         }
         let array = self.array(write);
         let page = self.b.ins().ushr_imm_u(linear, i64::from(PAGE_SHIFT));
@@ -172,18 +194,23 @@ impl Lower<'_, '_> {
         let crossing = (size > 1).then(|| self.stay_in_page(linear, size));
         if write {
             let wide = self.b.ins().uextend(I64, linear);
-            self.permit_store(entry, wide, size, on);
+            self.permit_store(entry, wide, size, ways);
         } else {
             let none = self.leave();
-            self.b.ins().brif(entry, on, &[entry.into()], none, &[]);
+            self.b.ins().brif(entry, ways.plain, &[entry.into()], none, &[]);
         }
         crossing
     }
 
-    fn found(&mut self, linear: Value, on: Block) -> Value {
-        self.go(on);
+    fn found(&mut self, linear: Value, ways: Ways, recent: Option<usize>) -> Value {
+        let entry = match recent {
+            Some(n) => self.remember(n, linear, ways),
+            None => {
+                self.go(ways.on);
+                self.b.block_params(ways.on)[0]
+            }
+        };
         let wide = self.b.ins().uextend(I64, linear);
-        let entry = self.b.block_params(on)[0];
         self.b.ins().iadd(entry, wide)
     }
 
@@ -192,6 +219,9 @@ impl Lower<'_, '_> {
     pub(crate) fn stay_in_page(&mut self, linear: Value, size: u32) -> Block {
         let (cold, inside) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
+        if self.searching {
+            self.b.set_cold_block(inside);
+        }
         if size.is_power_of_two() && size <= 16 {
             let end = self.behind(linear, size);
             let end = self.b.ins().band_imm_u(end, i64::from(PAGE - size));
@@ -221,16 +251,16 @@ impl Lower<'_, '_> {
     }
 
     /// Goes on with the entry to add for a store; leaves where there is none or the bytes are code.
-    pub(crate) fn permit_store(&mut self, entry: Value, linear: Value, size: u32, on: Block) {
+    pub(crate) fn permit_store(&mut self, entry: Value, linear: Value, size: u32, ways: Ways) {
         let special = self.b.create_block();
         self.b.set_cold_block(special);
         let plain = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, entry, 0);
-        self.b.ins().brif(plain, on, &[entry.into()], special, &[]);
+        self.b.ins().brif(plain, ways.plain, &[entry.into()], special, &[]);
         self.go(special);
         let size = self.b.ins().iconst(I64, i64::from(size));
         let entry = self.ask(self.addresses.fine, &[entry, linear, size]);
         let there = self.leave();
-        self.b.ins().brif(entry, on, &[entry.into()], there, &[]);
+        self.b.ins().brif(entry, ways.special, &[entry.into()], there, &[]);
     }
 
     /// What a routine that keeps all registers says: it takes the context first.
@@ -243,6 +273,17 @@ impl Lower<'_, '_> {
         self.load_context(I64, context::SLOT)
     }
 
+    /// An index times a power of two, which other accesses of the block may want as well.
+    fn scaled_index(&mut self, index: Val, scale: u8) -> Val {
+        let Val::Node(v) = index else { return self.shifted(index, scale) };
+        if let Some(known) = self.scaled.iter().find(|k| (k.0, k.1) == (v, scale)) {
+            return known.2;
+        }
+        let product = self.shifted(index, scale);
+        self.scaled.push((v, scale, product));
+        product
+    }
+
     /// The offset of the memory operand.
     pub(crate) fn effective(&mut self) -> Val {
         let i = self.insn;
@@ -253,7 +294,7 @@ impl Lower<'_, '_> {
         }
         if i.index != reg::NONE {
             let index = self.slot(u32::from(i.index & 7));
-            let index = self.shifted(index, i.scale);
+            let index = self.scaled_index(index, i.scale);
             at = self.plus(at, index);
         }
         self.masked(at, i.addr_mask())

@@ -67,11 +67,22 @@ pub(crate) struct Effects {
     pub(crate) repeats: bool,
 }
 
+/// Registers that take what an instruction reads from memory, as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Vectors {
+    Xmm,
+    Mmx,
+}
+
 impl Effects {
-    /// Whether vector registers take what it reads from memory, as it is.
-    pub(crate) fn computes_with_vectors(&self, insn: &Insn) -> bool {
+    /// The vector registers that it computes with.
+    pub(crate) fn vectors(&self, insn: &Insn) -> Option<Vectors> {
         let integer = matches!(insn.code.mnemonic(), isa::Mnemonic::Cvtsi2ss | isa::Mnemonic::Cvtsi2sd);
-        (self.reads | self.writes) >> XMM != 0 && !integer
+        match self.reads | self.writes {
+            m if m >> MMX != 0 => Some(Vectors::Mmx),
+            m if m >> XMM != 0 && !integer => Some(Vectors::Xmm),
+            _ => None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::lower::{Lower, Transfer, Unsupported, Val, bits, guest, ty};
 use cpu::Width::{B8, B16, B32, B64};
 use cpu::{CpuModel, Fault, Insn, Kind, State, Width, eflags, reg};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{F32, F64, I8, I32, I64};
+use cranelift_codegen::ir::types::{F32, I8, I32, I64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value};
 use sem::flags::{Flag, Flags};
 use sem::fp::{PackedOp, SseOp, X87};
@@ -174,8 +174,10 @@ impl Emit for Lower<'_, '_> {
         match p {
             Place::Reg(r) => self.reg(w, r),
             Place::Imm => Val::Const(u64::from(self.insn.imm) & w.mask()),
-            Place::Host(at) if self.vectors && w == B64 => Val::Float(self.b.ins().load(F64, guest(), at, 0)),
-            Place::Host(at) if self.vectors && w == B32 => Val::Float(self.b.ins().load(F32, guest(), at, 0)),
+            Place::Host(at) if self.vectors.is_some() && w == B64 => self.load_double(at),
+            Place::Host(at) if self.vectors.is_some() && w == B32 => {
+                Val::Float(self.b.ins().load(F32, guest(), at, 0))
+            }
             Place::Host(at) => Val::Node(self.b.ins().load(ty(w), guest(), at, 0)),
             // what is only written is not read
             Place::Store(_) => Val::Const(0),

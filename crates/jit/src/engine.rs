@@ -255,6 +255,7 @@ impl Jit {
         let door = self.regions.find(linear, key, entry, || mem.physical_of(entry, linear));
         // where one instruction is asked for, the interpreter is nearer
         let door = door.filter(|_| cpu.until - cpu.retired > 1 || self.hot == 0);
+        let began = cpu.retired;
         let Some((code, index)) = door else {
             if self.hot == 0 && self.compile_at_once(cpu, mem, monitor, key, linear) {
                 return Ok(());
@@ -264,6 +265,8 @@ impl Jit {
         match self.enter(cpu, mem, monitor, key, code, index) {
             Ok(_) if cpu.leave => Err(StopReason::Leave),
             Ok(Exit::Lookup) => Ok(()),
+            // the next turn begins where this one has ended, at a door
+            Ok(Exit::Budget) if cpu.about && cpu.retired > began => Err(StopReason::Budget),
             Ok(Exit::Redo) if std::mem::take(&mut self.context.crossed) != 0 => {
                 self.interpret(cpu, mem, monitor, key)
             }

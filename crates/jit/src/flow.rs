@@ -150,6 +150,8 @@ fn checks(blocks: &mut [Block]) {
         let head = blocks[n].entry || after_callout.contains(&n);
         if head || cost[n] > COVERED {
             blocks[n].check = Some(cost[n]);
+            // where the budget ends the next one begins
+            blocks[n].entry = true;
         }
     }
 }

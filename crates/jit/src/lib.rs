@@ -39,6 +39,7 @@ mod mapped;
 mod mxcsr;
 mod plan;
 mod raised;
+mod recent;
 mod region;
 mod regions;
 mod settle;

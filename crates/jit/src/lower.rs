@@ -133,11 +133,18 @@ pub(crate) struct Lower<'a, 'f> {
     pub(crate) groups: Vec<crate::group::Group>,
     pub(crate) group_of: Vec<Option<(usize, u32)>>,
     pub(crate) touch: usize,
+    /// See [`crate::recent`]: what is remembered, and the classes of the running instruction's accesses.
+    pub(crate) recent: crate::recent::Recent,
+    /// The present block looks for what is not in the page found last: it is a cold one.
+    pub(crate) searching: bool,
+    /// Indexes of this block, what they were shifted by, and the results.
+    pub(crate) scaled: Vec<(Value, u8, Val)>,
+    pub(crate) recent_of: Vec<Option<crate::recent::Class>>,
     /// The shared end of all exits.
     pub(crate) tail: Option<ir::Block>,
     pub(crate) routines: crate::fpu::Routines,
     /// The running instruction computes with vectors: what it reads from memory is for them.
-    pub(crate) vectors: bool,
+    pub(crate) vectors: Option<crate::effects::Vectors>,
     /// The instruction that is compiled next, if it follows in the block.
     pub(crate) next: Option<Insn>,
     pub(crate) clean: Vec<(Value, crate::clean::Elements)>,
@@ -297,6 +304,7 @@ impl Lower<'_, '_> {
         self.base = None;
         self.arrays = [None; 2];
         self.clean.clear();
+        self.scaled.clear();
         self.usual_mxcsr = false;
         self.note = None;
         self.x87_in = None;

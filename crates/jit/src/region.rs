@@ -13,6 +13,7 @@ use crate::key::Key;
 use crate::links::Link;
 use crate::lower::{Lower, Transfer, Unsupported, Val, Variables, bits, own, type_of};
 use crate::plan::{End, FlagNeed, Plan, Target};
+use crate::recent::Recent;
 use cpu::Width::B32;
 use cpu::{Insn, Segment, State, seg};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -84,6 +85,7 @@ pub(crate) fn build(
         base: b.declare_var(I32),
         arrays: [b.declare_var(I64), b.declare_var(I64)],
     };
+    let recent = Recent::new(plan, b);
     let left = b.ins().load(I64, own(), ctx, context::LEFT);
     let mut l = Lower {
         b,
@@ -112,9 +114,13 @@ pub(crate) fn build(
         groups: Vec::new(),
         group_of: Vec::new(),
         touch: 0,
+        recent,
+        searching: false,
+        scaled: Vec::new(),
+        recent_of: Vec::new(),
         tail: None,
         routines: Routines::default(),
-        vectors: false,
+        vectors: None,
         next: None,
         clean: Vec::new(),
         usual_mxcsr: false,
@@ -238,7 +244,8 @@ impl Region {
         for (i, step) in block.steps[..own].iter().enumerate() {
             (l.insn, l.off, l.undone, l.leave) = (step.insn, step.off, (own - i) as u64, None);
             (l.operand, l.touch) = (None, 0);
-            l.vectors = step.effects.computes_with_vectors(&step.insn);
+            l.recent_of = l.recent.of_step(n, step);
+            l.vectors = step.effects.vectors(&step.insn);
             l.next = block.steps[..own].get(i + 1).map(|s| s.insn);
             l.group_of = members.get_mut(i).map(std::mem::take).unwrap_or_default();
             if let Some(n) = step.attempt {
@@ -476,6 +483,7 @@ fn reload(l: &mut Lower<'_, '_>) {
     }
     l.left = l.load_context(I64, context::LEFT);
     l.b.def_var(l.variables.left, l.left);
+    l.forget_pages();
 }
 
 /// Leaves where some byte of the region would lie outside the limit of CS, or the instruction

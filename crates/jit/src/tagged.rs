@@ -4,6 +4,7 @@
 //! A page that is not in the table goes the way of accesses across pages, which finds it in the arrays; only here the
 //! table gets it as well. So a page that another one has ousted costs a call, and the region is not left.
 
+use crate::access::Ways;
 use crate::across;
 use crate::context::Context;
 use crate::engine::Call;
@@ -18,7 +19,7 @@ const ENTRY_SHIFT: u32 = 4;
 
 impl Lower<'_, '_> {
     /// As [`Lower::look_inside`], in a table; the block is for what is not in it as well.
-    pub(crate) fn look_in_table(&mut self, linear: Value, size: u32, write: bool, on: Block) -> Block {
+    pub(crate) fn look_in_table(&mut self, linear: Value, size: u32, write: bool, ways: Ways) -> Block {
         // the cold block can be reached in two ways: what the exit puts back has to be at hand before
         self.leave();
         let cold = match size {
@@ -39,9 +40,9 @@ impl Lower<'_, '_> {
         self.go(hit);
         let entry = self.b.ins().load(I64, own(), at, 1 << (ENTRY_SHIFT - 1));
         if write {
-            self.permit_store(entry, wide, size, on);
+            self.permit_store(entry, wide, size, ways);
         } else {
-            self.b.ins().jump(on, &[entry.into()]);
+            self.b.ins().jump(ways.plain, &[entry.into()]);
         }
         cold
     }

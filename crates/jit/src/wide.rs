@@ -1,6 +1,6 @@
 //! 128-bit values in compiled code: vectors, halves, constants.
 
-use crate::effects::{MMX, XMM};
+use crate::effects::{MMX, Vectors, XMM};
 use crate::emit::Place;
 use crate::lower::{Lower, Val, guest};
 use cpu::Width::{B16, B32, B64};
@@ -46,10 +46,20 @@ impl Lower<'_, '_> {
                 }
             }
             Wide::Vector(v) if high => {
-                let v = self.cast(F64X2, v);
-                Val::Float(self.b.ins().extractlane(v, 1))
+                let v = self.shuffled(v, v, |i| 8 + i % 8);
+                Val::Low(self.cast(I8X16, v))
             }
             Wide::Vector(v) => Val::Low(v),
+        }
+    }
+
+    /// Eight bytes for a vector register: at once for an MMX register, for which more is stored than the result.
+    pub(crate) fn load_double(&mut self, at: Value) -> Val {
+        let f = self.b.ins().load(F64, guest(), at, 0);
+        if self.vectors == Some(Vectors::Mmx) {
+            Val::Low(self.extended_vector(Val::Float(f)))
+        } else {
+            Val::Float(f)
         }
     }
 

@@ -145,6 +145,7 @@ impl Machine {
     /// instructions have retired in all.
     pub fn run(&mut self, limit: u64) -> Exit {
         let (mut slept, mut retired) = (0, self.cpu.retired);
+        self.cpu.about = !self.config.deterministic;
         loop {
             let now = self.vmm.board.clock.look(self.cpu.retired);
             self.vmm.board.advance(&mut self.mem, now);

@@ -134,7 +134,8 @@ impl<B: Board> Vmm<B> {
         }
     }
 
-    /// Runs the guest until `until` instructions have retired or something happens.
+    /// Runs the guest until `until` instructions have retired, or about as many ([`State::about`]), or something
+    /// happens.
     pub fn run(&mut self, cpu: &mut State, mem: &mut Memory, engine: &mut dyn Engine, until: u64) -> Outcome {
         loop {
             if self.board.attention() {
@@ -145,20 +146,25 @@ impl<B: Board> Vmm<B> {
                 Activity::Shutdown => return Outcome::Shutdown,
                 Activity::Halted => return Outcome::Halted,
                 Activity::Running if cpu.retired >= until => return Outcome::Budget,
-                Activity::Running => self.resume(cpu, mem, engine, until),
+                Activity::Running => {
+                    if self.resume(cpu, mem, engine, until) {
+                        return Outcome::Budget;
+                    }
+                }
             }
         }
     }
 
-    /// Lets the engine run once, and handles what it comes back with.
-    fn resume(&mut self, cpu: &mut State, mem: &mut Memory, engine: &mut dyn Engine, until: u64) {
+    /// Lets the engine run once, and handles what it comes back with; whether it has had about enough.
+    fn resume(&mut self, cpu: &mut State, mem: &mut Memory, engine: &mut dyn Engine, until: u64) -> bool {
         if virtual_interrupt_due(cpu) {
-            return self.fault(cpu, mem, Fault::GP0);
+            self.fault(cpu, mem, Fault::GP0);
+            return false;
         }
         let stepping = cpu.eflags & eflags::TF != 0;
         let breakpoints = watch::any_execution(cpu);
         if breakpoints && self.execution_breakpoint(cpu, mem) {
-            return;
+            return false;
         }
         let aligned = cpu.alignment_checked();
         let one = stepping || breakpoints || aligned || cpu.retired < cpu.shadow_until;
@@ -172,7 +178,10 @@ impl<B: Board> Vmm<B> {
         if aligned {
             cpu.set_aligned(true);
         }
+        let about = cpu.about;
+        cpu.about &= !one;
         let reason = engine.run(cpu, mem, self, limit);
+        cpu.about = about;
         if aligned {
             cpu.set_aligned(false);
         }
@@ -182,10 +191,12 @@ impl<B: Board> Vmm<B> {
             cpu.eflags |= eflags::RF;
         }
         let stepped = stepping && cpu.retired > before && !self.interrupted_itself;
+        let enough = matches!(reason, StopReason::Budget) && !one;
         match reason {
             StopReason::Fault(fault) => self.fault(cpu, mem, fault),
             StopReason::Budget | StopReason::Leave => self.traps(cpu, mem, stepped),
         }
+        enough
     }
 
     /// Counts what has retired since the last time to the mode that it ran in.
