@@ -11,15 +11,15 @@ use crate::hints::Hints;
 use crate::key::Key;
 use crate::mapped::{Mapped, Sink, Source};
 use crate::mxcsr;
-use crate::plan::{Plan, Profile, plan};
+use crate::plan::{Plan, Profile, Tier, plan};
 use crate::region::{self, Options};
-use crate::regions::Regions;
+use crate::regions::{Region, Regions};
 use crate::settle::settle;
 use crate::stubs;
 use crate::tagged::{missed, store_missed};
 use crate::worker::{Compiler, Job, Made, Worker};
 use crate::x87;
-use cpu::{Engine, Meter, Monitor, State, StopReason, seg};
+use cpu::{CpuModel, Engine, Meter, Monitor, State, StopReason, seg};
 use interp::Interpreter;
 use mem::{Memory, PAGE_SHIFT, Trace};
 
@@ -177,6 +177,8 @@ struct Ran<'a> {
     hints: &'a Hints,
     /// Runs that make a block worth a place in a region.
     warm: u32,
+    /// The region that is compiled again.
+    replaces: Option<u32>,
     key: Key,
     size: cpu::Key,
 }
@@ -186,7 +188,7 @@ impl Profile for Ran<'_> {
         self.interpreter.runs(physical, self.size) >= self.warm
     }
     fn compiled(&self, physical: u32) -> bool {
-        self.regions.expects_door(physical, self.key)
+        self.regions.expects_other_door(physical, self.key, self.replaces)
     }
     fn outside(&self, physical: u32) -> bool {
         self.hints.outside(physical)
@@ -265,8 +267,12 @@ impl Jit {
         match self.enter(cpu, mem, monitor, key, code, index) {
             Ok(_) if cpu.leave => Err(StopReason::Leave),
             Ok(Exit::Lookup) => Ok(()),
-            // the next turn begins where this one has ended, at a door
-            Ok(Exit::Budget) if cpu.about && cpu.retired > began => Err(StopReason::Budget),
+            Ok(Exit::Budget) => {
+                self.sample(cpu, mem, key);
+                // the next turn begins where this one has ended, at a door
+                let enough = cpu.about && cpu.retired > began;
+                if enough { Err(StopReason::Budget) } else { self.interpret(cpu, mem, monitor, key) }
+            }
             Ok(Exit::Redo) if std::mem::take(&mut self.context.crossed) != 0 => {
                 self.interpret(cpu, mem, monitor, key)
             }
@@ -395,16 +401,53 @@ impl Jit {
         if entry == 0 || self.regions.expects_door(mem.physical_of(entry, linear), key) {
             return;
         }
+        let tier = if self.hot == 0 { Tier::Second } else { Tier::First };
+        if let Some(plan) = self.plan((cpu.model, linear), mem, key, tier, None) {
+            self.order(mem, plan, linear);
+        }
+    }
+
+    /// The plan of a region with its head at a linear address, which may replace another.
+    fn plan(
+        &self,
+        head: (CpuModel, u32),
+        mem: &Memory,
+        key: Key,
+        tier: Tier,
+        replaces: Option<u32>,
+    ) -> Option<Plan> {
         let profile = Ran {
             interpreter: &self.interpreter,
             regions: &self.regions,
             hints: &self.hints,
             warm: self.hot / 4,
+            replaces,
             key,
-            size: cpu.key(),
+            size: key.size(),
         };
-        if let Some(plan) = plan(cpu, mem, key, &profile) {
-            self.order(mem, plan, linear);
+        plan(head, mem, key, &profile, tier)
+    }
+
+    /// The budget has ended in a region, with EIP at one of its doors: where that happens often it is compiled again
+    /// from there, with its loops unrolled, and is used until that is done.
+    fn sample(&mut self, cpu: &State, mem: &mut Memory, key: Key) {
+        let id = self.context.region;
+        if !self.regions.get_mut(id).is_some_and(Region::sample) {
+            return;
+        }
+        let serial = self.regions.serial(id);
+        let here = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+        let entry = mem.lookup_execute(here);
+        if entry == 0 {
+            return;
+        }
+        let physical = mem.physical_of(entry, here);
+        let head = self.regions.get_mut(id).map_or(physical, |r| r.head.0);
+        let same_page = head >> PAGE_SHIFT == physical >> PAGE_SHIFT;
+        let linear = if same_page { here.wrapping_sub(physical).wrapping_add(head) } else { here };
+        let plan = self.plan((cpu.model, linear), mem, key, Tier::Second, Some(id)).filter(|p| p.unrolled);
+        if let Some(plan) = plan {
+            self.order(mem, Plan { replaces: serial.map(|s| (id, s)), ..plan }, linear);
         }
     }
 
@@ -443,6 +486,11 @@ impl Jit {
         let Made { job: Job { plan, head, serial }, code, .. } = made;
         if !self.regions.awaits(plan.id, serial) {
             return;
+        }
+        if let Some((old, announced)) = plan.replaces.filter(|_| code.is_some())
+            && self.regions.awaits(old, announced)
+        {
+            self.regions.kill(old);
         }
         let Some(bytes) = code else { return self.regions.kill(plan.id) };
         let Some(code) = self.cache.place(&bytes) else {

@@ -3,7 +3,7 @@
 use crate::backend::{Addresses, Backend, BackendError, Effort};
 use crate::config::{Arithmetic, Lookup};
 use crate::key::Key;
-use crate::plan::{Block, Plan, Profile, plan};
+use crate::plan::{Block, Plan, Profile, Tier, plan};
 use crate::region::{self, Options};
 use cpu::State;
 use mem::Memory;
@@ -59,7 +59,10 @@ const ADDRESSES: Addresses = Addresses {
 /// As [`Jit::new`](crate::Jit::new).
 pub fn explain(cpu: &State, mem: &Memory, lookup: Lookup) -> Result<Option<Explained>, BackendError> {
     let mut backend = Backend::new()?;
-    let Some(plan) = plan(cpu, mem, Key::of(cpu), &Everything) else { return Ok(None) };
+    let head = cpu.segment(cpu::seg::CS).base.wrapping_add(cpu.eip);
+    let Some(plan) = plan((cpu.model, head), mem, Key::of(cpu), &Everything, Tier::First) else {
+        return Ok(None);
+    };
     let options = Options { host: backend.host_convention(), lookup, arithmetic: Arithmetic::default() };
     let routines = backend
         .write(region::region_signature(), Effort::None, |b| region::build(&plan, &options, ADDRESSES, b));

@@ -3,7 +3,8 @@
 use crate::clean::Elements;
 use crate::effects::{ALL_FLAGS, MMX, Mask, XMM};
 use crate::key::Key;
-use crate::plan::{Block, End, FlagNeed, Page, Plan, Target, blocks_of};
+use crate::plan::{Block, End, FlagNeed, Page, Plan, Target, Tier, blocks_of};
+use crate::unroll::{redirect, unroll};
 use cpu::{CpuModel, Insn};
 use isa::Mnemonic;
 
@@ -15,10 +16,14 @@ pub(crate) fn finish(
     blocks: Vec<Block>,
     pages: Vec<Page>,
     sensitive: Box<[Insn]>,
-    key: Key,
-    model: CpuModel,
+    (key, model): (Key, CpuModel),
+    tier: Tier,
 ) -> Plan {
     let mut blocks = reorder(blocks);
+    let unrolled = tier == Tier::Second && unroll(&mut blocks);
+    if unrolled {
+        blocks = reorder(blocks);
+    }
     entries(&mut blocks);
     checks(&mut blocks);
     flags(&mut blocks);
@@ -41,6 +46,9 @@ pub(crate) fn finish(
         written,
         instructions,
         blocks,
+        tier,
+        unrolled,
+        replaces: None,
         id: 0,
     }
 }
@@ -65,7 +73,7 @@ fn reorder(blocks: Vec<Block>) -> Vec<Block> {
     order.iter().enumerate().for_each(|(new, &old)| place[old] = new);
     let mut sorted: Vec<Option<Block>> = blocks.into_iter().map(Some).collect();
     let mut out: Vec<Block> = order.iter().filter_map(|&old| sorted[old].take()).collect();
-    out.iter_mut().for_each(|b| renumber(&mut b.end, &place));
+    out.iter_mut().for_each(|b| redirect(&mut b.end, |n| place[n]));
     out
 }
 
@@ -94,23 +102,6 @@ fn visit(blocks: &[Block], root: usize, seen: &mut [bool], order: &mut Vec<usize
     }
 }
 
-fn renumber(end: &mut End, place: &[usize]) {
-    let fix = |t: &mut Target| {
-        if let Target::Block(n) = t {
-            *n = place[*n];
-        }
-    };
-    match end {
-        End::Next(t) | End::Jump(t) | End::Callout(t, _) => fix(t),
-        End::Branch(t, f) => {
-            fix(t);
-            fix(f);
-        }
-        End::Indirect(blocks) => blocks.iter_mut().for_each(|n| *n = place[*n]),
-        End::Leave(_) => {}
-    }
-}
-
 /// The head, return sites, and heads of loops can be entered from outside.
 fn entries(blocks: &mut [Block]) {
     for n in 0..blocks.len() {
@@ -123,7 +114,7 @@ fn entries(blocks: &mut [Block]) {
     }
     let sites: Vec<u32> = blocks.iter().filter_map(return_site).collect();
     for b in blocks.iter_mut() {
-        b.entry |= sites.contains(&b.off) || b.edges == 0;
+        b.entry |= !b.copy && sites.contains(&b.off) || b.edges == 0;
     }
     blocks[0].entry = true;
 }

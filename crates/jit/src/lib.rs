@@ -48,6 +48,7 @@ mod simd;
 mod sse;
 mod stubs;
 mod tagged;
+mod unroll;
 mod wide;
 mod worker;
 mod x87;

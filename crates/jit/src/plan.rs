@@ -5,7 +5,7 @@ use crate::clean::Elements;
 use crate::effects::{Effects, Mask, Tracker};
 use crate::key::Key;
 use crate::links::Link;
-use cpu::{CodeSize, CpuModel, Insn, Kind, State, seg};
+use cpu::{CodeSize, CpuModel, Insn, Kind};
 use isa::{MAX_LENGTH, Mnemonic, Routine, decode, routine};
 use mem::{Memory, PAGE, PAGE_SHIFT};
 use std::collections::{HashMap, VecDeque};
@@ -77,6 +77,8 @@ pub(crate) struct Block {
     pub(crate) edges: usize,
     /// It may be entered from outside.
     pub(crate) entry: bool,
+    /// It is a further turn of a loop: outside nobody knows of it.
+    pub(crate) copy: bool,
     /// The budget is checked here, for so many instructions.
     pub(crate) check: Option<u64>,
     pub(crate) flags: FlagNeed,
@@ -99,6 +101,15 @@ pub(crate) struct Page {
     pub(crate) grains: u64,
 }
 
+/// How much is done for a region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tier {
+    /// It is hot.
+    First,
+    /// The guest is mostly there.
+    Second,
+}
+
 /// A region to be compiled.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -118,6 +129,11 @@ pub(crate) struct Plan {
     /// Registers written.
     pub(crate) written: Mask,
     pub(crate) instructions: usize,
+    pub(crate) tier: Tier,
+    /// It has loops that were unrolled.
+    pub(crate) unrolled: bool,
+    /// The region whose place it takes, and the number that it was announced under.
+    pub(crate) replaces: Option<(u32, u64)>,
     /// The region's name, told at exits.
     pub(crate) id: u32,
 }
@@ -155,14 +171,19 @@ struct Planner<'a, P> {
     count: usize,
 }
 
-/// Plans the region whose head is at EIP; `None` where there is nothing to compile.
-pub(crate) fn plan(cpu: &State, mem: &Memory, key: Key, profile: &impl Profile) -> Option<Plan> {
-    let head = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+/// Plans the region whose head is at a linear address; `None` where there is nothing to compile.
+pub(crate) fn plan(
+    (model, head): (CpuModel, u32),
+    mem: &Memory,
+    key: Key,
+    profile: &impl Profile,
+    tier: Tier,
+) -> Option<Plan> {
     let mut p = Planner {
         mem,
         profile,
         key,
-        model: cpu.model,
+        model,
         head,
         pages: Vec::new(),
         blocks: Vec::new(),
@@ -175,7 +196,7 @@ pub(crate) fn plan(cpu: &State, mem: &Memory, key: Key, profile: &impl Profile) 
     useful.then(|| {
         let links = p.links();
         let pages = p.pages.into_iter().map(|(_, page)| page).collect();
-        let plan = crate::flow::finish(p.blocks, pages, p.sensitive.into(), key, cpu.model);
+        let plan = crate::flow::finish(p.blocks, pages, p.sensitive.into(), (key, model), tier);
         Plan { links, ..plan }
     })
 }
@@ -341,6 +362,7 @@ impl<P: Profile> Planner<'_, P> {
             pages,
             edges: 0,
             entry: false,
+            copy: false,
             check: None,
             flags: FlagNeed::Exits,
             dirty: 0,

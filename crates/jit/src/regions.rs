@@ -4,7 +4,7 @@ use crate::hints::Redone;
 use crate::jumps::Jumps;
 use crate::key::Key;
 use crate::links::{Link, Wanted};
-use crate::plan::Plan;
+use crate::plan::{Plan, Tier};
 use cpu::Insn;
 use mem::PAGE_SHIFT;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -26,10 +26,25 @@ pub(crate) struct Region {
     /// Address in the arena of the head, and the region's key.
     pub(crate) head: (u32, Key),
     pub(crate) redone: Redone,
+    /// How often the budget has ended in it.
+    samples: u32,
+    tier: Tier,
     /// Compiled code knows their addresses.
     #[allow(dead_code, reason = "kept for the machine code that points into it")]
     sensitive: Box<[Insn]>,
     links: Box<[Link]>,
+}
+
+/// Ends of the budget in a region after which more is done for it: it has had some milliseconds, which is what
+/// compiling it again takes.
+const SAMPLES: u32 = 32;
+
+impl Region {
+    /// Notes that the budget has ended in it; whether it is time to do more for it.
+    pub(crate) fn sample(&mut self) -> bool {
+        self.samples += 1;
+        self.tier == Tier::First && self.samples == SAMPLES
+    }
 }
 
 /// Where code can be entered.
@@ -82,6 +97,20 @@ impl Regions {
     /// Whether it can be, or soon will be.
     pub(crate) fn expects_door(&self, physical: u32, key: Key) -> bool {
         self.has_door(physical, key) || self.planned.contains(&(physical, key))
+    }
+
+    /// As [`Regions::expects_door`], but for a region's own.
+    pub(crate) fn expects_other_door(&self, physical: u32, key: Key, than: Option<u32>) -> bool {
+        let own = |d: &Door| Some(d.region) == than;
+        match self.doors.get(&(physical, key)) {
+            Some(door) => !own(door),
+            None => self.planned.contains(&(physical, key)),
+        }
+    }
+
+    /// A region's number that it was announced under.
+    pub(crate) fn serial(&self, id: u32) -> Option<u64> {
+        self.all.get(id as usize)?.as_ref().map(|r| r.serial)
     }
 
     /// Whether a region that is being compiled has a block that starts at an address of the arena.
@@ -154,6 +183,8 @@ impl Regions {
             sets: Vec::new(),
             head: (address(plan, head, 0).unwrap_or(0), plan.key),
             redone: Redone::default(),
+            samples: 0,
+            tier: plan.tier,
             sensitive: Box::default(),
             links: Box::default(),
         });
