@@ -14,8 +14,15 @@ const GUESSES: usize = 1 << 14;
 /// A guess: the block that a linear address led to last. Whether it still is the one, the block says.
 #[derive(Clone, Copy)]
 pub(crate) struct Guess {
-    linear: u32,
+    pub(crate) linear: u32,
     block: u32,
+}
+
+impl Guess {
+    /// There is one.
+    pub(crate) fn is_one(self) -> bool {
+        self.block != u32::MAX
+    }
 }
 
 pub(crate) const NO_GUESS: Guess = Guess { linear: 0, block: u32::MAX };

@@ -126,6 +126,14 @@ impl Interpreter {
         self.cache.at(physical, key).map_or(0, |block| block.runs.get())
     }
 
+    /// The linear addresses of what came last after the block at an address of the arena, if it has so many bytes: the
+    /// latest first.
+    pub fn followers(&self, physical: u32, key: Key, bytes: u32) -> impl Iterator<Item = u32> {
+        let block = self.cache.at(physical, key).filter(|b| b.bytes == bytes);
+        let guesses = block.map(|b| b.next.get()).into_iter().flatten();
+        guesses.filter(|g| g.is_one()).map(|g| g.linear)
+    }
+
     /// Drops what was decoded from some 64-byte grains of a frame.
     pub fn forget(&mut self, frame: u32, grains: u64) {
         self.cache.forget(frame, grains);

@@ -196,6 +196,9 @@ impl Profile for Ran<'_> {
     fn apart(&self, physical: u32) -> bool {
         self.hints.apart(physical)
     }
+    fn followers(&self, physical: u32, bytes: u32) -> Vec<u32> {
+        self.interpreter.followers(physical, self.size, bytes).collect()
+    }
 }
 
 impl Engine for Jit {

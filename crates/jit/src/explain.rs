@@ -36,6 +36,9 @@ impl Profile for Everything {
     fn apart(&self, _: u32) -> bool {
         false
     }
+    fn followers(&self, _: u32, _: u32) -> Vec<u32> {
+        Vec::new()
+    }
 }
 
 /// Stand-ins for the engine's own code, easy to find again.

@@ -155,6 +155,8 @@ pub(crate) trait Profile {
     fn outside(&self, physical: u32) -> bool;
     /// In the block of the instruction at an address of the arena nothing is to be taken together.
     fn apart(&self, physical: u32) -> bool;
+    /// Linear addresses of what came after the block of so many bytes at an address of the arena.
+    fn followers(&self, physical: u32, bytes: u32) -> Vec<u32>;
 }
 
 struct Planner<'a, P> {
@@ -167,6 +169,8 @@ struct Planner<'a, P> {
     pages: Vec<(u32, Page)>,
     blocks: Vec<Block>,
     by_offset: HashMap<u32, usize>,
+    /// For blocks that end in an indirect call or jump, by their offsets, the offsets that it has led to.
+    seen: HashMap<u32, Vec<u32>>,
     sensitive: Vec<Insn>,
     count: usize,
 }
@@ -188,6 +192,7 @@ pub(crate) fn plan(
         pages: Vec::new(),
         blocks: Vec::new(),
         by_offset: HashMap::new(),
+        seen: HashMap::new(),
         sensitive: Vec::new(),
         count: 0,
     };
@@ -347,8 +352,9 @@ impl<P: Profile> Planner<'_, P> {
             if callout {
                 break (End::Callout(Target::Out(after), self.sensitive(&insn)), vec![after]);
             }
-            if let Some(end) = self.branch(&insn, at, after) {
-                break end;
+            if let Some((end, mut next)) = self.branch(&insn, at, after) {
+                next.extend(self.led_to(&insn, off, after));
+                break (end, next);
             }
             at = after;
             if second.is_some() {
@@ -370,6 +376,21 @@ impl<P: Profile> Planner<'_, P> {
             grouped,
         };
         (block, next)
+    }
+
+    /// Where an indirect call or jump at the end of a block has led to.
+    fn led_to(&mut self, insn: &Insn, start: u32, after: u32) -> Vec<u32> {
+        let indirect =
+            matches!(insn.code.mnemonic(), Mnemonic::Call | Mnemonic::Jmp) && insn.kind[0] != Kind::Imm;
+        let linear = self.head.wrapping_add(start);
+        if !indirect || !self.key.code32() || !near_is_wide(insn, self.key) {
+            return Vec::new();
+        }
+        let Some(page) = self.page(linear) else { return Vec::new() };
+        let followers = self.profile.followers(self.physical(page, linear), after.wrapping_sub(start));
+        let offsets: Vec<u32> = followers.into_iter().map(|to| to.wrapping_sub(self.head)).collect();
+        self.seen.insert(start, offsets.clone());
+        offsets
     }
 
     /// The number of a sensitive instruction; `None` for others, which the interpreter does.
@@ -425,14 +446,24 @@ impl<P: Profile> Planner<'_, P> {
                 End::Indirect(_) | End::Leave(_) => {}
             }
         }
+        self.indirect();
         self.returns();
+    }
+
+    /// Lets indirect calls and jumps lead to the blocks that they have led to.
+    fn indirect(&mut self) {
+        for b in &mut self.blocks {
+            if let (End::Indirect(to), Some(seen)) = (&mut b.end, self.seen.get(&b.off)) {
+                to.extend(seen.iter().filter_map(|off| self.by_offset.get(off)));
+            }
+        }
     }
 
     /// The return sites of calls whose callee, followed inside the region, reaches a RET.
     fn returns(&mut self) {
         for caller in 0..self.blocks.len() {
-            let Some((callee, site)) = self.call(caller) else { continue };
-            for n in self.within(callee) {
+            let Some((callees, site)) = self.call(caller) else { continue };
+            for n in callees.into_iter().flat_map(|callee| self.within(callee)).collect::<Vec<_>>() {
                 let is_ret = self.last(n).is_some_and(|i| i.code.mnemonic() == Mnemonic::Ret);
                 if let End::Indirect(sites) = &mut self.blocks[n].end
                     && is_ret
@@ -449,15 +480,16 @@ impl<P: Profile> Planner<'_, P> {
         self.blocks[n].steps.last().map(|s| &s.insn)
     }
 
-    /// Callee and return site of a block that ends in a direct CALL, both in the region.
-    fn call(&self, n: usize) -> Option<(usize, usize)> {
+    /// Callees and return site of a block that ends in a CALL, all in the region.
+    fn call(&self, n: usize) -> Option<(Vec<usize>, usize)> {
         let step = self.blocks[n].steps.last()?;
-        let End::Jump(Target::Block(callee)) = self.blocks[n].end else { return None };
         if step.insn.code.mnemonic() != Mnemonic::Call {
             return None;
         }
         let after = step.off.wrapping_add(u32::from(step.insn.len));
-        Some((callee, *self.by_offset.get(&after)?))
+        let end = &self.blocks[n].end;
+        let callees = if matches!(end, End::Callout(..)) { Vec::new() } else { blocks_of(end) };
+        (!callees.is_empty()).then_some((callees, *self.by_offset.get(&after)?))
     }
 
     /// The blocks of a procedure: calls are followed to their return sites only.
