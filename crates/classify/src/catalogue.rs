@@ -78,7 +78,7 @@ pub fn specified(case: &spec::Case) -> Class {
 /// The bits of a specification's configuration that the model has.
 pub fn modelled(configuration: &spec::Configuration) -> Configuration {
     let set = Configuration::ALL.iter().filter(|(name, _)| configuration.has(name));
-    set.fold(Configuration::default(), |all, (_, bit)| all.with(*bit))
+    set.fold(Configuration::NONE, |all, (_, bit)| all.with(*bit))
 }
 
 /// What was derived of a form, over its instructions: privileged if all of them are, sensitive in a way if one is.
@@ -117,7 +117,7 @@ pub fn derive_all(
     if !applies(mode, configuration) {
         return BTreeMap::new();
     }
-    let mut forms = forms::all(mode, CpuModel::N270);
+    let mut forms = forms::all(mode, CpuModel::Newest);
     forms.retain(|f| wanted(f.code()));
     let derived = in_parallel(&forms, |f| derive(f, configuration));
     let mut by_code: BTreeMap<Code, Vec<Derivation>> = BTreeMap::new();

@@ -118,7 +118,7 @@ impl Findings {
             location: [None; 2],
             mode: None,
             pairs: 0,
-            spare: Run::new(CpuModel::N270),
+            spare: Run::new(CpuModel::Newest),
         }
     }
 
@@ -196,7 +196,7 @@ pub(crate) fn holds(
     level: Level,
     x: Option<Relocation>,
 ) -> bool {
-    let mut runs = [Run::new(CpuModel::N270), Run::new(CpuModel::N270)];
+    let mut runs = [Run::new(CpuModel::Newest), Run::new(CpuModel::Newest)];
     match claim {
         Claim::Control => {
             world.run(choice, level, None, &mut runs[0]);
@@ -282,7 +282,7 @@ fn of_body(form: &Form, configuration: Configuration) -> Derivation {
         witnesses: Vec::new(),
         trap: None,
         certificate: Certificate::Words(innocuous::words(&form.insn)),
-        asked: Configuration::default(),
+        asked: Configuration::NONE,
     }
 }
 

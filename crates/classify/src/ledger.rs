@@ -152,7 +152,7 @@ fn differences(
         debug_assert_eq!(modelled(&bits), configuration);
         let case = form.case(&bits);
         let specified = specified(case);
-        let (mut says, mut said) = (comparable(class, specified), comparable(specified, class));
+        let (mut says, mut said) = (comparable(class), comparable(specified));
         if let Some((other, trap)) = other_trap(case, class, *trap) {
             says += &format!(", {other}");
             said += &format!(", {trap}");
@@ -166,7 +166,7 @@ fn differences(
 }
 
 fn derived_everywhere(mode: CodeMode) -> ByForm {
-    let forms = forms::all(mode, CpuModel::N270);
+    let forms = forms::all(mode, CpuModel::Newest);
     let lattices = in_parallel(&forms, |f| lattice(f, Configuration::default()));
     let mut groups: BTreeMap<(Code, Configuration), Vec<Derivation>> = BTreeMap::new();
     for (form, lattice) in forms.iter().zip(lattices) {
@@ -190,12 +190,10 @@ fn other_trap(case: &spec::Case, class: Class, derived: Option<u8>) -> Option<(&
     Some((name, specified))
 }
 
-/// A class in words. A privileged instruction's result always depends on the mode: that goes without saying.
-fn comparable(class: Class, other: Class) -> String {
-    let obvious = class.privileged && other.privileged;
-    let kinds: Vec<&str> = class.kinds().into_iter().filter(|k| !(obvious && *k == "mode")).collect();
+/// A class in words.
+fn comparable(class: Class) -> String {
     let mut words = vec![if class.privileged { "privileged" } else { "unprivileged" }];
-    words.extend(kinds);
+    words.extend(class.kinds());
     if class.user {
         words.push("user");
     }
@@ -246,6 +244,6 @@ pub fn unexplained<'a>(
 
 /// Forms that are derived, and those that the model has nothing to say of.
 pub fn derived_forms(mode: CodeMode) -> (BTreeSet<Code>, BTreeSet<Code>) {
-    let all: BTreeSet<Code> = forms::all(mode, CpuModel::N270).iter().map(forms::Form::code).collect();
+    let all: BTreeSet<Code> = forms::all(mode, CpuModel::Newest).iter().map(forms::Form::code).collect();
     all.into_iter().partition(|code| !beyond_the_model(*code))
 }

@@ -158,7 +158,7 @@ impl Witness {
         x: Option<Relocation>,
         holds: bool,
     ) -> Replay {
-        let mut runs = [Run::new(CpuModel::N270), Run::new(CpuModel::N270)];
+        let mut runs = [Run::new(CpuModel::Newest), Run::new(CpuModel::Newest)];
         let second = if self.claim == Claim::Mode { Level::Supervisor } else { level };
         world.run(choice, level, None, &mut runs[0]);
         world.run(choice, second, x, &mut runs[1]);
@@ -186,7 +186,7 @@ impl Witness {
         };
         let expected = "the bytes of one instruction that Ringer executes";
         let bytes = hexadecimal(&self.bytes).ok_or_else(|| wrong("bytes", &self.bytes, expected))?;
-        let form = Form::decode(&bytes, mode, CpuModel::N270).filter(|f| f.bytes == bytes);
+        let form = Form::decode(&bytes, mode, CpuModel::Newest).filter(|f| f.bytes == bytes);
         let form = form.ok_or_else(|| wrong("bytes", &self.bytes, expected))?;
         let code = format!("{:?}", form.code());
         if code != self.code {

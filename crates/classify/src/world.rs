@@ -134,7 +134,7 @@ fn number(choice: &Choice, axis: Axis) -> u32 {
 impl World {
     /// Base states; the model is the newest, which has all that the others have.
     pub fn new(form: &Form, configuration: Configuration) -> World {
-        World::of_model(form, configuration, CpuModel::N270)
+        World::of_model(form, configuration, CpuModel::Newest)
     }
 
     /// Base states of a chip.
@@ -247,6 +247,7 @@ impl World {
                 cpu.fpu.status |= 0x8081;
             }
             Axis::Fxsr => cpu.cr4 &= !cr4::OSFXSR,
+            Axis::Components => cpu.xcr0 = 1,
             Axis::Data => self.set_data(value, cpu),
             Axis::Table => cpu.idtr.limit = 0,
             // the bitmap allows the port in this configuration
@@ -371,9 +372,10 @@ impl World {
             R::Fldenv | R::Frstor => {
                 (0..28).for_each(|n| self.memory.write(operand + n, 1, 0x11 * u64::from(n % 8)))
             }
-            R::Fxrstor => {
+            R::Fxrstor | R::Xrstor => {
                 let reserved = if choice.get(Axis::Offset) == 0 { 0x1f80 } else { 0xffff_0000 };
                 self.memory.write(operand + 24, 4, reserved);
+                self.memory.write(operand + 512, 1, [0, 3, 0x80][usize::from(choice.get(Axis::Area)).min(2)]);
             }
             R::Bound => self.memory.write(operand, 8, 0x0000_7fff_0000_0000),
             R::PopSreg => self.push(cpu, size, &[selector.into()]),
@@ -471,6 +473,7 @@ fn template(level: Level, vm: bool, code32: bool, configuration: Configuration, 
     (cpu.ldtr, cpu.tr) = (held(&memory, at::LOCAL_TABLE[0]), held(&memory, at::TASK[0]));
     cpu.sysenter = [at::CODE0.into(), at::INNER_STACK, at::TARGET];
     cpu.cr4 |= cr4::OSFXSR;
+    cpu.xcr0 = 3;
     cpu.fpu = cpu::Fpu { ip: at::CODE, dp: at::OPERAND, ..cpu::Fpu::default() };
     let (code, stack) = match level {
         Level::User => (at::CODE3, at::DATA3),

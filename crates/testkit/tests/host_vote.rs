@@ -83,7 +83,7 @@ mod voting {
         let mut native = Native::new().expect("the host runs 32-bit code");
         let (mut agreed, mut incomparable, mut out) = (0, 0, 0);
         let mut found = Vec::new();
-        for form in forms::all(CodeMode::Bits32, CpuModel::N270) {
+        for form in forms::all(CodeMode::Bits32, CpuModel::Newest) {
             if left_out(&form).is_some() {
                 out += 1;
                 continue;
@@ -115,7 +115,7 @@ mod voting {
     #[test]
     fn the_host_shows_its_level() {
         let mut native = Native::new().expect("the host runs 32-bit code");
-        let form = |bytes: &[u8]| Form::decode(bytes, CodeMode::Bits32, CpuModel::N270).unwrap();
+        let form = |bytes: &[u8]| Form::decode(bytes, CodeMode::Bits32, CpuModel::Newest).unwrap();
         for (bytes, register) in [(&[0x8cu8, 0xc8][..], 0), (&[0x8c, 0xd0], 0)] {
             let (after, fault) = run(&mut native, &form(bytes));
             assert_eq!((after.general[register] & 3, fault), (3, None), "{bytes:02x?}");
