@@ -34,7 +34,7 @@ fn words(line: &str) -> Vec<String> {
         1 => vec![part.to_owned()],
         _ => part.split_whitespace().map(str::to_owned).collect(),
     };
-    line.split('"').enumerate().flat_map(quoted).collect()
+    line.split(['"', '\'']).enumerate().flat_map(quoted).collect()
 }
 
 /// What a command prints, errors included.
