@@ -75,10 +75,27 @@ pub enum Right {
     Both,
 }
 
+/// Sensitive pairs without a witness, and why they have none.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unwitnessed {
+    /// In code of these sizes.
+    pub modes: Vec<u8>,
+    /// Which forms, as in [`Ruling::forms`].
+    pub forms: Vec<String>,
+    /// How many pairs these are.
+    pub pairs: usize,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// What says so.
+    pub source: String,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     entry: Vec<Ruling>,
+    unwitnessed: Vec<Unwitnessed>,
 }
 
 /// The file's text.
@@ -92,15 +109,33 @@ pub fn rulings() -> Result<Vec<Ruling>, toml::de::Error> {
     Ok(toml::from_str::<File>(TEXT)?.entry)
 }
 
+/// The pairs that have no witness, as they are written down.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn unwitnessed() -> Result<Vec<Unwitnessed>, toml::de::Error> {
+    Ok(toml::from_str::<File>(TEXT)?.unwitnessed)
+}
+
+fn names(patterns: &[String], code: Code) -> bool {
+    let name = format!("{code:?}");
+    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => *pattern == name,
+    })
+}
+
+impl Unwitnessed {
+    /// It is about this pair.
+    pub fn has(&self, code: Code, mode: u8) -> bool {
+        self.modes.contains(&mode) && names(&self.forms, code)
+    }
+}
+
 impl Ruling {
     /// It is about this.
     pub fn settles(&self, d: &Disagreement) -> bool {
-        let name = format!("{:?}", d.code);
-        let named = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
-            None => *pattern == name,
-        };
-        self.voter == d.voter && self.says == d.says && self.forms.iter().any(named)
+        self.voter == d.voter && self.says == d.says && names(&self.forms, d.code)
     }
 }
 

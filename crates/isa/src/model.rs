@@ -70,7 +70,7 @@ impl CpuModel {
             F::SSE => CpuModel::Pentium3,
             F::SSE2 | F::CLFSH | F::PAUSE => CpuModel::Pentium4,
             F::SSE3 | F::SSSE3 | F::MONITOR | F::MOVBE => CpuModel::N270,
-            F::XSAVE | F::XSAVEOPT | F::RDTSCP | F::RDPID | F::WBNOINVD => CpuModel::Newest,
+            F::XSAVE | F::XSAVEOPT | F::XSAVEC | F::RDTSCP | F::RDPID | F::WBNOINVD => CpuModel::Newest,
             _ => return false,
         };
         self >= since

@@ -86,6 +86,7 @@ pub enum Routine {
     Xgetbv,
     Xsetbv,
     Xsave,
+    Xsavec,
     Xrstor,
 }
 
@@ -206,6 +207,7 @@ fn by_mnemonic(m: Mnemonic) -> Option<Routine> {
         M::Xgetbv => Routine::Xgetbv,
         M::Xsetbv => Routine::Xsetbv,
         M::Xsave | M::Xsaveopt => Routine::Xsave,
+        M::Xsavec => Routine::Xsavec,
         M::Xrstor => Routine::Xrstor,
         _ => return None,
     })

@@ -90,9 +90,9 @@ impl Chip {
             (1, _) => self.identity(),
             (2, _) => [0x6550_5101, 0, 0, 0],
             (7, 0) => [0, 0, ECX7_NEWEST, 0],
-            // x87 and SSE; the legacy region and the header, whatever is on in XCR0; XSAVEOPT
+            // x87 and SSE; the legacy region and the header, whatever is on in XCR0; XSAVEOPT and XSAVEC
             (0xd, 0) => [3, xsave::AREA, xsave::AREA, 0],
-            (0xd, 1) => [1, 0, 0, 0],
+            (0xd, 1) => [3, xsave::AREA, 0, 0],
             _ => [0; 4],
         }
     }

@@ -99,6 +99,7 @@ fn interpret_system<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Resu
         R::Xgetbv => xsave::xgetbv(s),
         R::Xsetbv => xsave::xsetbv(s),
         R::Xsave => xsave::xsave(s, insn),
+        R::Xsavec => xsave::xsavec(s, insn),
         R::Xrstor => xsave::xrstor(s, insn),
         // UD2 is meant to; MONITOR and MWAIT are not of these models' CPUID, nor is there SMM
         _ => Err(Fault::UD),

@@ -16,6 +16,8 @@ const GROUP15: &[u8] = &[0x0f, 0xae];
 const XSAVE: u8 = 4;
 const XRSTOR: u8 = 5;
 const XSAVEOPT: u8 = 6;
+const GROUP_C7: &[u8] = &[0x0f, 0xc7];
+const XSAVEC: u8 = 4;
 /// Where [`Fake::at_100`] has its operand, and the header of an area there.
 const AREA: u32 = 0x100;
 const HEADER: u32 = AREA + 512;
@@ -106,7 +108,7 @@ fn what_cpuid_says() {
     assert_eq!(ecx & (3 << 26), 1 << 26);
     assert_eq!(leaf(CpuModel::Newest, cr4::OSXSAVE, 1, 0)[2], ecx | 1 << 27);
     assert_eq!((newest(7, 0), newest(7, 1)), ([0, 0, 1 << 2 | 1 << 22, 0], [0; 4]));
-    assert_eq!((newest(0xd, 0), newest(0xd, 1)), ([3, 576, 576, 0], [1, 0, 0, 0]));
+    assert_eq!((newest(0xd, 0), newest(0xd, 1)), ([3, 576, 576, 0], [3, 576, 0, 0]));
     assert_eq!((newest(0xd, 2), newest(4, 0), newest(0xb, 0)), ([0; 4], [0; 4], [0; 4]));
     assert_eq!(newest(0x1000, 0), newest(0xd, 0), "beyond the highest leaf");
     assert_eq!(newest(0x8000_0001, 0), [0, 0, 1, 1 << 27 | 1 << 20]);
@@ -142,7 +144,8 @@ fn processor_identity() {
 /// They are #UD where the model has them not, and without CR4.OSXSAVE at every CPL, before all else.
 #[test]
 fn undefined() {
-    let on_ds: [&[u8]; 3] = [&[0x0f, 0xae, 0x23], &[0x0f, 0xae, 0x2b], &[0x0f, 0xae, 0x33]];
+    let on_ds: [&[u8]; 4] =
+        [&[0x0f, 0xae, 0x23], &[0x0f, 0xae, 0x2b], &[0x0f, 0xae, 0x33], &[0x0f, 0xc7, 0x23]];
     for bytes in [XGETBV, XSETBV].into_iter().chain(on_ds) {
         assert_eq!(isa::decode(bytes, CodeSize::Bits32, CpuModel::N270), Err(DecodeError::Undefined));
         for cpl in [0, 3] {
@@ -220,6 +223,48 @@ fn xsave() {
     }
 }
 
+/// SDM vol. 1, 13.10: XSAVEC notes what RFBM names alone, and the compacted form.
+#[test]
+fn xsavec() {
+    for (xcr0, asked, stored) in [(3, 3, 3), (3, 1, 1), (3, 2, 2), (1, 3, 1), (3, 0, 0)] {
+        let mut f = abc(filled(), asked, 0, 0);
+        f.cpu.xcr0 = xcr0;
+        f.write(HEADER, 8, 4);
+        f.at_100(GROUP_C7, XSAVEC).unwrap();
+        let (x87, sse) = (stored & 1 != 0, stored & 2 != 0);
+        assert_eq!(f.read(AREA, 2), if x87 { 0x27f } else { 0 }, "{asked}");
+        assert_eq!(f.read(AREA + 24, 4), if sse { 0x1fa0 } else { 0 }, "{asked}");
+        assert_eq!(f.read(AREA + 160, 8), if sse { 0x1111_2222 } else { 0 }, "{asked}");
+        assert_eq!((f.read(HEADER, 8), f.read(HEADER + 8, 8)), (stored, 1 << 63 | stored), "{asked}");
+    }
+}
+
+/// SDM vol. 1, 13.8.2: of a compacted area MXCSR comes with XMM registers, or is as after reset.
+#[test]
+fn compacted_areas() {
+    for (held, layout, legal) in
+        [(3, 3, true), (1, 3, true), (2, 2, true), (2, 1, false), (0, 7, false), (0, 0, true), (0, 3, true)]
+    {
+        let mut f = filled();
+        f.at_100(GROUP15, XSAVE).unwrap();
+        f.write(HEADER, 8, held);
+        f.write(HEADER + 8, 8, 1 << 63 | layout);
+        f.write(AREA + 24, 4, if held & 2 == 0 { u64::from(u32::MAX) } else { 0x1f00 });
+        assert_eq!(f.at_100(GROUP15, XRSTOR).err(), (!legal).then_some(Fault::GP0), "{held} {layout}");
+        if legal {
+            let (mxcsr, xmm) = if held & 2 == 0 { (0x1f80, 0) } else { (0x1f00, 0x1111_2222) };
+            assert_eq!((f.cpu.mxcsr, f.cpu.xmm[1]), (mxcsr, xmm), "{held} {layout}");
+            assert_eq!(f.cpu.fpu == Fpu::default(), held & 1 == 0, "{held} {layout}");
+        }
+    }
+    for n in 2..8 {
+        let mut f = filled();
+        f.write(HEADER + 8, 8, 1 << 63);
+        f.write(HEADER + 8 * n, 8, 1);
+        assert_eq!(f.at_100(GROUP15, XRSTOR), Err(Fault::GP0), "{n}");
+    }
+}
+
 /// SDM vol. 1, 13.8: what RFBM names is loaded if the area holds it, else as after reset; MXCSR is loaded with SSE.
 #[test]
 fn xrstor() {
@@ -257,7 +302,9 @@ fn areas_that_cannot_be_loaded() {
         (HEADER, 8, 3, 1, false),
         (HEADER, 8, 4, 3, false),
         (HEADER, 8, 1 << 63, 3, false),
-        (HEADER + 8, 8, 1 << 63 | 3, 3, false),
+        (HEADER + 8, 8, 3, 3, false),
+        (HEADER + 8, 8, 1 << 63 | 3, 3, true),
+        (HEADER + 8, 8, 1 << 63 | 3, 1, false),
         (HEADER + 16, 8, 1, 3, false),
         (HEADER + 24, 8, 1, 3, true),
         (AREA + 24, 4, 0x1_0000, 3, false),
@@ -277,15 +324,15 @@ fn areas_that_cannot_be_loaded() {
 /// #NM with CR0.TS, then the limit, then 64 bytes' alignment, then the pages (SDM vol. 2D, XSAVE and XRSTOR).
 #[test]
 fn operands() {
-    for (field, modrm) in [(XSAVE, 0x23), (XRSTOR, 0x2b)] {
-        let bytes = [0x0f, 0xae, modrm];
+    for (op, field, modrm) in [(GROUP15, XSAVE, 0x23), (GROUP15, XRSTOR, 0x2b), (GROUP_C7, XSAVEC, 0x23)] {
+        let bytes = [0x0f, op[1], modrm];
         for (limit, fits) in [(0x100 + 575, true), (0x100 + 574, false)] {
             let mut f = filled();
             f.cpu.seg[3].limit = limit;
             f.cpu.seg[3].refresh();
-            assert_eq!(f.clone().at_100(GROUP15, field).err(), (!fits).then_some(Fault::GP0));
+            assert_eq!(f.clone().at_100(op, field).err(), (!fits).then_some(Fault::GP0));
             f.cpu.cr0 |= cr0::TS;
-            assert_eq!(f.at_100(GROUP15, field), Err(Fault::NM));
+            assert_eq!(f.at_100(op, field), Err(Fault::NM));
         }
         for (at, fits) in [(0x140, true), (0x120, false), (0x110, false), (0x101, false)] {
             let mut f = filled();
@@ -300,6 +347,6 @@ fn operands() {
         }
         let mut f = filled();
         f.cpu.cr0 |= cr0::EM;
-        assert_eq!(f.at_100(GROUP15, field), Ok(()), "EM does not matter");
+        assert_eq!(f.at_100(op, field), Ok(()), "EM does not matter");
     }
 }
