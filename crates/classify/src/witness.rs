@@ -150,6 +150,23 @@ impl Witness {
         Ok(self.show(&mut world, &choice, level, x, holds))
     }
 
+    /// The instruction and its run in the first state, where that is one of user mode: what a machine can be asked of
+    /// on which the asker is no supervisor.
+    ///
+    /// # Errors
+    /// As [`Witness::replay`].
+    pub fn user_half(&self) -> Result<Option<(Form, Run)>, WitnessError> {
+        self.replay()?;
+        let (form, choice, level) = (self.form()?, self.choice()?, self.level()?);
+        let configuration = Configuration::parse(&self.configuration).unwrap_or_default();
+        if level == Level::Supervisor {
+            return Ok(None);
+        }
+        let mut run = Run::new(CpuModel::Newest);
+        World::new(&form, configuration).run(&choice, level, None, &mut run);
+        Ok(Some((form, run)))
+    }
+
     fn show(
         &self,
         world: &mut World,
