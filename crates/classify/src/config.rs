@@ -47,6 +47,8 @@ bits! {
     OSXSAVE = 8;
     /// CPUID faulting (MISC_FEATURES_ENABLES).
     CPUIDFAULT = 9;
+    /// Supervisor mode is real mode.
+    REAL = 10;
 }
 
 /// Why a configuration could not be read.

@@ -1,7 +1,7 @@
 //! The ledger: where voters disagree about a form, what each says, and who is right by the manual.
 
 use crate::catalogue::{beyond_the_model, join, modelled, specified};
-use crate::derive::{Class, in_parallel, lattice};
+use crate::derive::{Class, applies, in_parallel, lattice};
 use crate::forms::{self, CodeMode};
 use crate::{Configuration, Derivation};
 use cpu::CpuModel;
@@ -200,9 +200,17 @@ fn differences(
     all
 }
 
+/// A configuration of each pair of modes that no question of a routine leads to.
+fn starts(mode: CodeMode) -> impl Iterator<Item = Configuration> {
+    let usual = Configuration::default();
+    let real = usual.with(Configuration::VM).with(Configuration::REAL);
+    [usual, real].into_iter().filter(move |c| applies(mode, *c))
+}
+
 fn derived_everywhere(mode: CodeMode) -> ByForm {
     let forms = forms::all(mode, CpuModel::Newest);
-    let lattices = in_parallel(&forms, |f| lattice(f, Configuration::default()));
+    let lattices =
+        in_parallel(&forms, |f| starts(mode).flat_map(|from| lattice(f, from)).collect::<Vec<_>>());
     let mut groups: BTreeMap<(Code, Configuration), Vec<Derivation>> = BTreeMap::new();
     for (form, lattice) in forms.iter().zip(lattices) {
         for d in lattice {

@@ -28,9 +28,9 @@ pub fn controls(run: &Run) -> bool {
     run.trap.is_none() && !changed(run).is_empty()
 }
 
-/// Segment registers are the program's own: V86 mode.
+/// Segment registers are the program's own: V86 and real mode.
 fn own_segments(s: &State) -> bool {
-    s.eflags & f::VM != 0
+    s.eflags & f::VM != 0 || s.cr0 & cpu::cr0::PE == 0
 }
 
 /// What of M and R an instruction has changed, by name.

@@ -35,6 +35,8 @@ pub struct Run {
     pub after: State,
     /// The vector of the trap that it ended in: an exception, or the entry through the monitor's IDT that INT n is.
     pub trap: Option<u8>,
+    /// The trap is what the instruction is for (INT n), and no fault.
+    pub meant: bool,
     /// Bytes of memory that changed, by address.
     pub changes: Vec<(u32, u8)>,
     /// What it did besides.
@@ -55,6 +57,7 @@ impl Run {
             before: state.clone(),
             after: state,
             trap: None,
+            meant: false,
             changes: Vec::new(),
             effects: Vec::new(),
             path: Vec::new(),
@@ -71,7 +74,7 @@ impl Run {
     /// An arithmetic trap, which the paper sets aside likewise.
     pub fn arithmetic_trapped(&self) -> bool {
         use cpu::vector as v;
-        self.trap.is_some_and(|vector| matches!(vector, v::DE | v::BR | v::MF | v::XM))
+        !self.meant && self.trap.is_some_and(|vector| matches!(vector, v::DE | v::BR | v::MF | v::XM))
     }
 }
 
@@ -192,7 +195,8 @@ impl World {
         let Some(routine) = self.form.routine else { return };
         let fault = model.interpret(&insn, routine).err();
         out.after = model.cpu;
-        out.trap = fault.map(|f| f.vector).or_else(|| entered(out, &insn, routine));
+        let entered = entered(out, &insn, routine).filter(|_| fault.is_none());
+        (out.trap, out.meant) = (fault.map(|f| f.vector).or(entered), entered.is_some());
         self.memory.changes(ran, &mut out.changes);
         self.memory.undo(mark);
     }
@@ -259,7 +263,7 @@ impl World {
     }
 
     fn set_data(&mut self, value: u8, cpu: &mut State) {
-        if cpu.eflags & eflags::VM != 0 {
+        if cpu.eflags & eflags::VM != 0 || cpu.cr0 & cr0::PE == 0 {
             return;
         }
         let held = match value {
@@ -480,15 +484,22 @@ fn template(level: Level, vm: bool, code32: bool, configuration: Configuration, 
         Level::Supervisor => (at::CODE0, at::DATA0),
     };
     let user = level == Level::User;
+    let real = !user && configuration.has(Configuration::REAL);
     cpu.cpl = if user { 3 } else { 0 };
+    if real {
+        cpu.cr0 &= !cr0::PE;
+    }
     for n in 0..6u8 {
         let selector = match n {
             seg::CS => code,
             seg::SS => stack,
             _ => at::DATA3,
         };
-        cpu.seg[usize::from(n)] =
-            if vm && user { Segment::real((at::WINDOW[0] >> 4) as u16, 3) } else { held(&memory, selector) };
+        cpu.seg[usize::from(n)] = if real || vm && user {
+            Segment::real((at::WINDOW[0] >> 4) as u16, cpu.cpl.into())
+        } else {
+            held(&memory, selector)
+        };
     }
     cpu.eflags |= if vm && user { eflags::VM } else { 0 };
     // the last x87 instruction was this program's

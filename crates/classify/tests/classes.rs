@@ -160,6 +160,30 @@ fn the_configuration_decides() {
     }
 }
 
+/// What a monitor of real-mode programs meets that runs them in V86 mode: descriptors play no part in either.
+#[test]
+fn real_mode_against_v86() {
+    for (name, bytes, expected) in [
+        ("pop ds", &[0x1f][..], (false, "")),
+        ("mov ss, ax", &[0x8e, 0xd0], (false, "")),
+        ("jmp far", &[0xea, 0, 0, 0, 0], (false, "")),
+        ("push cs", &[0x0e], (false, "")),
+        ("fnstenv", &[0xd9, 0x37], (false, "")),
+        ("lar", &[0x0f, 0x02, 0xc0], (false, "")),
+        ("lldt", &[0x0f, 0x00, 0xd0], (false, "")),
+        ("smsw", &[0x0f, 0x01, 0xe0], (false, "location mode")),
+        ("sidt", &[0x0f, 0x01, 0x0f], (false, "location")),
+        ("int n", &[0xcd, 0], (false, "mode")),
+        ("popf", &[0x9d], (true, "control mode")),
+        ("pushf", &[0x9c], (true, "location mode")),
+        ("cli", &[0xfa], (true, "control mode")),
+        ("iret", &[0xcf], (true, "control mode")),
+        ("mov cr0", &[0x0f, 0x22, 0xc0], (true, "control mode")),
+    ] {
+        assert_eq!(kinds(bytes, "VM,REAL"), (expected.0, expected.1.to_owned()), "{name}");
+    }
+}
+
 /// Every body is innocuous, by the words that it uses.
 #[test]
 fn bodies_use_no_word_for_system_state() {
@@ -209,7 +233,9 @@ fn every_verdict_is_backed() {
             .filter(|f| f.routine.is_some() && !heavy(f))
             .collect();
         assert!(routines.len() > 150, "{}", routines.len());
-        let all = in_parallel(&routines, |f| lattice(f, Configuration::default()));
+        let starts = ["", "VM,REAL"].map(|names| Configuration::parse(names).unwrap());
+        let starts = starts.into_iter().filter(|c| applies(mode, *c));
+        let all = in_parallel(&routines, |f| starts.clone().flat_map(|c| lattice(f, c)).collect::<Vec<_>>());
         for (form, d) in routines.iter().zip(&all).flat_map(|(f, all)| all.iter().map(move |d| (f, d))) {
             let name = format!("{:?} {:02x?} with {}", form.code(), form.bytes, d.configuration.names());
             assert!(applies(mode, d.configuration), "{name}");

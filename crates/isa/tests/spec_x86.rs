@@ -321,6 +321,8 @@ fn what_no_model_shows() {
         // Intel SDM vol. 2B, SYSENTER and SYSEXIT: a null IA32_SYSENTER_CS
         ("Sysenter", "", "control location user"),
         ("Sysenter", "!SYSENTER", ""),
+        ("Sysenter", "VM,REAL", "control location mode user"),
+        ("Sysenter", "VM,REAL,!SYSENTER", ""),
         ("Sysexitd", "", "control mode #GP(0)"),
         ("Sysexitd", "!SYSENTER", ""),
     ] {
