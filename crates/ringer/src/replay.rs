@@ -5,7 +5,7 @@ use clap::Args;
 use classify::witness::{Claim, MOST_BYTES, WitnessError};
 use classify::{Form, Witness};
 use serde_json::json;
-use std::io::{Read, Write as _};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use testkit::host_witness::{self, Answer};
@@ -49,14 +49,10 @@ pub(crate) fn run(arguments: &Replay) -> anyhow::Result<ExitCode> {
     let bytes = read(&arguments.file).with_context(|| format!("{name}"))?;
     match told(&bytes, arguments.json) {
         Ok((holds, text)) => {
-            // a reader that has gone needs no answer
-            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            crate::tell(&text);
             Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(1) })
         }
-        Err(wrong) => {
-            crate::complain(&format!("{name}: {wrong}"));
-            Ok(ExitCode::from(2))
-        }
+        Err(wrong) => Ok(crate::refuse(&format!("{name}: {wrong}"))),
     }
 }
 
