@@ -46,9 +46,11 @@ axes! {
     /// The offset in an operand or on the stack.
     Offset "offset": "within" "beyond";
     /// EAX.
-    Value "eax": "1" "0" "80000000" "80000011" "20000000" "60000031" "ffffffff" "fee00800" "20" "80000002" "2" "40000";
+    Value "eax": "1" "0" "80000000" "80000011" "20000000" "60000031" "ffffffff" "fee00800" "20" "80000002" "2" "40000"
+        "3";
     /// ECX.
-    Index "ecx": "1" "0" "2" "10" "17" "1b" "8b" "174" "175" "176" "1a0" "c0000080" "dead";
+    Index "ecx": "1" "0" "2" "10" "17" "1b" "8b" "174" "175" "176" "1a0" "c0000080" "dead" "ce" "140"
+        "c0000103";
     /// EDX.
     Port "edx": "60" "0" "3f8";
     /// EFLAGS.IF.
@@ -93,6 +95,10 @@ axes! {
     Fpu "fpu": "plain" "pending";
     /// CR4.OSFXSR.
     Fxsr "osfxsr": "1" "0";
+    /// XCR0: x87 and SSE, or x87 alone.
+    Components "xcr0": "3" "1";
+    /// What an XSAVE area holds: nothing, both components, or what no chip has.
+    Area "xsave-area": "empty" "both" "reserved";
     /// IA32_APIC_BASE.E.
     Apic "apic": "on" "off";
 }

@@ -78,7 +78,7 @@ pub fn specified(case: &spec::Case) -> Class {
 /// The bits of a specification's configuration that the model has.
 pub fn modelled(configuration: &spec::Configuration) -> Configuration {
     let set = Configuration::ALL.iter().filter(|(name, _)| configuration.has(name));
-    set.fold(Configuration::default(), |all, (_, bit)| all.with(*bit))
+    set.fold(Configuration::NONE, |all, (_, bit)| all.with(*bit))
 }
 
 /// What was derived of a form, over its instructions: privileged if all of them are, sensitive in a way if one is.
@@ -108,6 +108,22 @@ pub fn join<'a>(derivations: impl Iterator<Item = &'a Derivation>) -> Joined {
     all
 }
 
+/// Those of [`without_wait`].
+const WITH_WAIT: [Code; 4] =
+    [Code::Fstenv_m14byte, Code::Fstenv_m28byte, Code::Fsave_m94byte, Code::Fsave_m108byte];
+
+/// FSTENV and FSAVE are an assembler's names for WAIT and another instruction (SDM vol. 2A, FSTENV/FNSTENV), and no form
+/// of their own: WAIT does nothing but trap, so that the other's class is theirs.
+fn without_wait(code: Code) -> Option<Code> {
+    Some(match code {
+        Code::Fstenv_m14byte => Code::Fnstenv_m14byte,
+        Code::Fstenv_m28byte => Code::Fnstenv_m28byte,
+        Code::Fsave_m94byte => Code::Fnsave_m94byte,
+        Code::Fsave_m108byte => Code::Fnsave_m108byte,
+        _ => return None,
+    })
+}
+
 /// Derives the wanted forms of those that Ringer executes in a mode and a configuration.
 pub fn derive_all(
     mode: CodeMode,
@@ -117,7 +133,7 @@ pub fn derive_all(
     if !applies(mode, configuration) {
         return BTreeMap::new();
     }
-    let mut forms = forms::all(mode, CpuModel::N270);
+    let mut forms = forms::all(mode, CpuModel::Newest);
     forms.retain(|f| wanted(f.code()));
     let derived = in_parallel(&forms, |f| derive(f, configuration));
     let mut by_code: BTreeMap<Code, Vec<Derivation>> = BTreeMap::new();
@@ -144,7 +160,11 @@ pub fn catalogue<'a>(
     mode: u8,
     wanted: &dyn Fn(Code) -> bool,
 ) -> Vec<Entry<'a>> {
-    let derived = code_mode(mode).map(|m| derive_all(m, modelled(configuration), wanted)).unwrap_or_default();
+    let asked_for = |code: Code| {
+        wanted(code) || WITH_WAIT.into_iter().any(|c| without_wait(c) == Some(code) && wanted(c))
+    };
+    let derived =
+        code_mode(mode).map(|m| derive_all(m, modelled(configuration), &asked_for)).unwrap_or_default();
     let mut entries = Vec::new();
     for form in &isa.forms {
         let case = form.case(configuration);
@@ -162,7 +182,7 @@ fn entry<'a>(
     case: &'a spec::Case,
     derived: &BTreeMap<Code, Joined>,
 ) -> Entry<'a> {
-    let found = derived.get(&code).filter(|_| !beyond_the_model(code));
+    let found = derived.get(&without_wait(code).unwrap_or(code)).filter(|_| !beyond_the_model(code));
     let (class, basis) = found.map_or((specified(case), Basis::Specified), |d| (d.class, Basis::Derived));
     let witnesses = found.map(|d| d.witnesses.clone()).unwrap_or_default();
     Entry { code, mode, class, basis, form, case, witnesses }

@@ -5,8 +5,15 @@ use vmm::Atom;
 
 /// Bits of system state that a verdict is relative to. The mode (CPL) is none of them: it is what the
 /// definitions quantify over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub struct Configuration(u16);
+
+/// What present-day systems switch on, and nothing else.
+impl Default for Configuration {
+    fn default() -> Configuration {
+        Configuration::OSXSAVE
+    }
+}
 
 macro_rules! bits {
     ($($(#[$doc:meta])* $name:ident = $bit:expr;)*) => {
@@ -36,6 +43,12 @@ bits! {
     UMIP = 6;
     /// The I/O permission bitmap of the task allows the port.
     IOBITMAP = 7;
+    /// CR4.OSXSAVE; set where nothing is said, as the specifications have it.
+    OSXSAVE = 8;
+    /// CPUID faulting (MISC_FEATURES_ENABLES).
+    CPUIDFAULT = 9;
+    /// Supervisor mode is real mode.
+    REAL = 10;
 }
 
 /// Why a configuration could not be read.
@@ -47,6 +60,9 @@ pub struct UnknownBit {
 }
 
 impl Configuration {
+    /// No bit.
+    pub const NONE: Configuration = Configuration(0);
+
     /// All bits that are set in either.
     pub fn with(self, other: Configuration) -> Configuration {
         Configuration(self.0 | other.0)
@@ -55,6 +71,11 @@ impl Configuration {
     /// The same with other values of some bits.
     pub fn toggled(self, other: Configuration) -> Configuration {
         Configuration(self.0 ^ other.0)
+    }
+
+    /// The same with some bits clear.
+    pub fn without(self, other: Configuration) -> Configuration {
+        Configuration(self.0 & !other.0)
     }
 
     /// Only those bits that are in `mask` as well.
@@ -67,19 +88,23 @@ impl Configuration {
         self.0 & other.0 == other.0
     }
 
-    /// Names of the bits that are set, separated by commas.
+    /// What differs from the default: names of bits that are set, or behind ! clear, separated by commas.
     pub fn names(self) -> String {
-        let set = Configuration::ALL.iter().filter(|(_, bit)| self.has(*bit));
-        set.map(|(name, _)| *name).collect::<Vec<_>>().join(",")
+        let differ = Configuration::ALL.iter().filter(|(_, bit)| self.has(*bit) != Self::default().has(*bit));
+        let mark = |bit| if self.has(bit) { "" } else { "!" };
+        differ.map(|(name, bit)| format!("{}{name}", mark(*bit))).collect::<Vec<_>>().join(",")
     }
 
-    /// Reads names separated by commas; none gives the plain one.
+    /// Reads names separated by commas, as [`Configuration::names`] writes them; none gives the default.
     ///
     /// # Errors
     /// A name that is none.
     pub fn parse(text: &str) -> Result<Configuration, UnknownBit> {
-        let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
-        words.map(Configuration::named).try_fold(Configuration::default(), |all, bit| Ok(all.with(bit?)))
+        let mut words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
+        words.try_fold(Configuration::default(), |all, word| match word.strip_prefix('!') {
+            Some(name) => Ok(all.without(Configuration::named(name)?)),
+            None => Ok(all.with(Configuration::named(word)?)),
+        })
     }
 
     fn named(name: &str) -> Result<Configuration, UnknownBit> {
@@ -101,7 +126,9 @@ impl Configuration {
             Atom::Pce => Configuration::PCE,
             Atom::Umip => Configuration::UMIP,
             Atom::PortAllowed => Configuration::IOBITMAP,
-            _ => Configuration::default(),
+            Atom::OsXsave => Configuration::OSXSAVE,
+            Atom::CpuidFaulting => Configuration::CPUIDFAULT,
+            _ => Configuration::NONE,
         }
     }
 
@@ -118,8 +145,10 @@ impl Configuration {
             (Configuration::TSD, cr4::TSD),
             (Configuration::PCE, cr4::PCE),
             (Configuration::UMIP, cr4::UMIP),
+            (Configuration::OSXSAVE, cr4::OSXSAVE),
         ];
         cpu.cr4 = cr4.iter().filter(|(bit, _)| self.has(*bit)).fold(0, |all, (_, cr4)| all | cr4);
+        cpu.cpuid_faulting = self.has(Configuration::CPUIDFAULT);
         if self.has(Configuration::IOPL3) {
             cpu.eflags |= eflags::IOPL;
         }

@@ -118,7 +118,7 @@ impl Findings {
             location: [None; 2],
             mode: None,
             pairs: 0,
-            spare: Run::new(CpuModel::N270),
+            spare: Run::new(CpuModel::Newest),
         }
     }
 
@@ -196,7 +196,7 @@ pub(crate) fn holds(
     level: Level,
     x: Option<Relocation>,
 ) -> bool {
-    let mut runs = [Run::new(CpuModel::N270), Run::new(CpuModel::N270)];
+    let mut runs = [Run::new(CpuModel::Newest), Run::new(CpuModel::Newest)];
     match claim {
         Claim::Control => {
             world.run(choice, level, None, &mut runs[0]);
@@ -245,20 +245,24 @@ pub fn derive(form: &Form, configuration: Configuration) -> Derivation {
         class,
         witnesses: witnesses.collect(),
         trap: findings.trap.filter(|_| class.privileged),
-        certificate: certificate(&explored, class, findings.pairs),
+        certificate: certificate(&explored, configuration, class, findings.pairs),
         asked: explored.asked(),
     }
 }
 
 /// What a verdict says of all states is exhausted where the trees are that it speaks of: user mode's for a privileged
 /// instruction, both for an innocuous one. What is sensitive and unprivileged has its witnesses.
-fn certificate(explored: &Explored, class: Class, pairs: u64) -> Certificate {
+fn certificate(explored: &Explored, configuration: Configuration, class: Class, pairs: u64) -> Certificate {
     let universal = match (class.privileged, class.sensitive()) {
         (true, _) => &explored.trees[..1],
         (false, false) => &explored.trees[..],
         (false, true) => &[],
     };
     let mut unreached: Vec<_> = universal.iter().flat_map(|t| t.unreached()).collect();
+    if configuration.has(Configuration::REAL) {
+        // registers of real and V86 mode always hold a segment
+        unreached.retain(|answer| *answer != (vmm::Atom::SegmentUnusable, true));
+    }
     unreached.sort_unstable();
     unreached.dedup();
     Certificate::Tree { leaves: [0, 1].map(|n| explored.trees[n].leaves()), pairs, unreached }
@@ -282,7 +286,7 @@ fn of_body(form: &Form, configuration: Configuration) -> Derivation {
         witnesses: Vec::new(),
         trap: None,
         certificate: Certificate::Words(innocuous::words(&form.insn)),
-        asked: Configuration::default(),
+        asked: Configuration::NONE,
     }
 }
 
@@ -331,7 +335,8 @@ fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
     items.get(n).map(|item| (n, item))
 }
 
-/// Whether a form exists in a configuration: V86 mode has 16-bit code only.
+/// Whether a form exists in a configuration: V86 mode has 16-bit code only, and real mode is what it is compared with.
 pub fn applies(mode: CodeMode, configuration: Configuration) -> bool {
-    mode == CodeMode::Bits16 || !configuration.has(Configuration::VM)
+    let (vm, real) = (configuration.has(Configuration::VM), configuration.has(Configuration::REAL));
+    if vm { mode == CodeMode::Bits16 } else { !real }
 }

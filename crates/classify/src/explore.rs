@@ -95,7 +95,7 @@ impl Tree {
 fn settled(atom: Atom) -> bool {
     let own =
         matches!(atom, Atom::CplAbove0 | Atom::CplIs3 | Atom::Is8086 | Atom::Is286 | Atom::ProtectionEnabled);
-    own || Configuration::of_atom(atom) != Configuration::default()
+    own || Configuration::of_atom(atom) != Configuration::NONE
 }
 
 /// What an exploration has found.
@@ -111,7 +111,7 @@ impl Explored {
     /// The bits of the configuration that the form asks for.
     pub fn asked(&self) -> Configuration {
         let atoms = self.trees.iter().flat_map(Tree::atoms);
-        atoms.fold(Configuration::default(), |all, a| all.with(Configuration::of_atom(a)))
+        atoms.fold(Configuration::NONE, |all, a| all.with(Configuration::of_atom(a)))
     }
 }
 
@@ -119,7 +119,7 @@ impl Explored {
 /// well. `look` sees each state's pair of runs.
 pub fn explore(world: &mut World, mut look: impl FnMut(&mut World, &Choice, &[Run; 2])) -> Explored {
     let mut found = Explored::default();
-    let mut runs = [Run::new(CpuModel::N270), Run::new(CpuModel::N270)];
+    let mut runs = [Run::new(CpuModel::Newest), Run::new(CpuModel::Newest)];
     let mut seen: FxHashSet<Choice> = FxHashSet::default();
     let mut queue = VecDeque::from([Choice::default()]);
     visit(world, &Choice::default(), &mut runs, &mut found);

@@ -142,7 +142,7 @@ impl Emit for Reader {
         &self.insn
     }
     fn model(&self) -> CpuModel {
-        CpuModel::N270
+        CpuModel::Newest
     }
     fn stack_width(&self) -> Width {
         self.stack

@@ -1,7 +1,7 @@
 //! The ledger: where voters disagree about a form, what each says, and who is right by the manual.
 
 use crate::catalogue::{beyond_the_model, join, modelled, specified};
-use crate::derive::{Class, in_parallel, lattice};
+use crate::derive::{Class, applies, in_parallel, lattice};
 use crate::forms::{self, CodeMode};
 use crate::{Configuration, Derivation};
 use cpu::CpuModel;
@@ -75,10 +75,27 @@ pub enum Right {
     Both,
 }
 
+/// Sensitive pairs without a witness, and why they have none.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unwitnessed {
+    /// In code of these sizes.
+    pub modes: Vec<u8>,
+    /// Which forms, as in [`Ruling::forms`].
+    pub forms: Vec<String>,
+    /// How many pairs these are.
+    pub pairs: usize,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// What says so.
+    pub source: String,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     entry: Vec<Ruling>,
+    unwitnessed: Vec<Unwitnessed>,
 }
 
 /// The file's text.
@@ -92,15 +109,33 @@ pub fn rulings() -> Result<Vec<Ruling>, toml::de::Error> {
     Ok(toml::from_str::<File>(TEXT)?.entry)
 }
 
+/// The pairs that have no witness, as they are written down.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn unwitnessed() -> Result<Vec<Unwitnessed>, toml::de::Error> {
+    Ok(toml::from_str::<File>(TEXT)?.unwitnessed)
+}
+
+fn names(patterns: &[String], code: Code) -> bool {
+    let name = format!("{code:?}");
+    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => *pattern == name,
+    })
+}
+
+impl Unwitnessed {
+    /// It is about this pair.
+    pub fn has(&self, code: Code, mode: u8) -> bool {
+        self.modes.contains(&mode) && names(&self.forms, code)
+    }
+}
+
 impl Ruling {
     /// It is about this.
     pub fn settles(&self, d: &Disagreement) -> bool {
-        let name = format!("{:?}", d.code);
-        let named = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
-            None => *pattern == name,
-        };
-        self.voter == d.voter && self.says == d.says && self.forms.iter().any(named)
+        self.voter == d.voter && self.says == d.says && names(&self.forms, d.code)
     }
 }
 
@@ -152,7 +187,7 @@ fn differences(
         debug_assert_eq!(modelled(&bits), configuration);
         let case = form.case(&bits);
         let specified = specified(case);
-        let (mut says, mut said) = (comparable(class, specified), comparable(specified, class));
+        let (mut says, mut said) = (comparable(class), comparable(specified));
         if let Some((other, trap)) = other_trap(case, class, *trap) {
             says += &format!(", {other}");
             said += &format!(", {trap}");
@@ -165,9 +200,17 @@ fn differences(
     all
 }
 
+/// A configuration of each pair of modes that no question of a routine leads to.
+fn starts(mode: CodeMode) -> impl Iterator<Item = Configuration> {
+    let usual = Configuration::default();
+    let real = usual.with(Configuration::VM).with(Configuration::REAL);
+    [usual, real].into_iter().filter(move |c| applies(mode, *c))
+}
+
 fn derived_everywhere(mode: CodeMode) -> ByForm {
-    let forms = forms::all(mode, CpuModel::N270);
-    let lattices = in_parallel(&forms, |f| lattice(f, Configuration::default()));
+    let forms = forms::all(mode, CpuModel::Newest);
+    let lattices =
+        in_parallel(&forms, |f| starts(mode).flat_map(|from| lattice(f, from)).collect::<Vec<_>>());
     let mut groups: BTreeMap<(Code, Configuration), Vec<Derivation>> = BTreeMap::new();
     for (form, lattice) in forms.iter().zip(lattices) {
         for d in lattice {
@@ -190,12 +233,10 @@ fn other_trap(case: &spec::Case, class: Class, derived: Option<u8>) -> Option<(&
     Some((name, specified))
 }
 
-/// A class in words. A privileged instruction's result always depends on the mode: that goes without saying.
-fn comparable(class: Class, other: Class) -> String {
-    let obvious = class.privileged && other.privileged;
-    let kinds: Vec<&str> = class.kinds().into_iter().filter(|k| !(obvious && *k == "mode")).collect();
+/// A class in words.
+fn comparable(class: Class) -> String {
     let mut words = vec![if class.privileged { "privileged" } else { "unprivileged" }];
-    words.extend(kinds);
+    words.extend(class.kinds());
     if class.user {
         words.push("user");
     }
@@ -246,6 +287,6 @@ pub fn unexplained<'a>(
 
 /// Forms that are derived, and those that the model has nothing to say of.
 pub fn derived_forms(mode: CodeMode) -> (BTreeSet<Code>, BTreeSet<Code>) {
-    let all: BTreeSet<Code> = forms::all(mode, CpuModel::N270).iter().map(forms::Form::code).collect();
+    let all: BTreeSet<Code> = forms::all(mode, CpuModel::Newest).iter().map(forms::Form::code).collect();
     all.into_iter().partition(|code| !beyond_the_model(*code))
 }

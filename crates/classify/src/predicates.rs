@@ -28,9 +28,9 @@ pub fn controls(run: &Run) -> bool {
     run.trap.is_none() && !changed(run).is_empty()
 }
 
-/// Segment registers are the program's own: V86 mode.
+/// Segment registers are the program's own: V86 and real mode.
 fn own_segments(s: &State) -> bool {
-    s.eflags & f::VM != 0
+    s.eflags & f::VM != 0 || s.cr0 & cpu::cr0::PE == 0
 }
 
 /// What of M and R an instruction has changed, by name.
@@ -55,6 +55,9 @@ pub fn changed(run: &Run) -> Vec<&'static str> {
         ("VIP", flags & f::VIP != 0),
         ("VM", flags & f::VM != 0),
         ("SYSENTER registers", a.sysenter != b.sysenter),
+        ("XCR0", a.xcr0 != b.xcr0),
+        ("CPUID faulting", a.cpuid_faulting != b.cpuid_faulting),
+        ("TSC_AUX", a.tsc_aux != b.tsc_aux),
         ("time-stamp counter", a.tsc_offset != b.tsc_offset),
         ("activity", a.activity != b.activity),
         ("NMI blocking", a.nmi_blocked != b.nmi_blocked),

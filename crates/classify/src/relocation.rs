@@ -42,7 +42,9 @@ relocations! {
     Control0 "cr0";
     /// CR4.MCE, PGE.
     Control4 "cr4";
-    /// Model-specific registers: SYSENTER's, EFER.
+    /// XCR0.
+    Components "xcr0";
+    /// Model-specific registers: SYSENTER's, EFER, IA32_TSC_AUX.
     Msrs "msrs";
     /// The time-stamp counter.
     Time "tsc";
@@ -75,10 +77,12 @@ impl World {
             Relocation::Interrupts => cpu.eflags ^= eflags::IF,
             Relocation::Control0 => cpu.cr0 ^= cr0::NE | cr0::AM,
             Relocation::Control4 => cpu.cr4 ^= cr4::MCE | cr4::PGE,
+            Relocation::Components => cpu.xcr0 ^= 2,
             Relocation::Msrs => {
                 cpu.sysenter[1] ^= 0x40;
                 cpu.sysenter[2] ^= 0x40;
                 cpu.efer ^= 1 << 11;
+                cpu.tsc_aux ^= 1;
             }
             Relocation::Time => cpu.tsc_offset = cpu.tsc_offset.wrapping_add(0x1_2345_6789),
             Relocation::Devices => outside.devices = !outside.devices,

@@ -150,6 +150,23 @@ impl Witness {
         Ok(self.show(&mut world, &choice, level, x, holds))
     }
 
+    /// The instruction and its run in the first state, where that is one of user mode: what a machine can be asked of
+    /// on which the asker is no supervisor.
+    ///
+    /// # Errors
+    /// As [`Witness::replay`].
+    pub fn user_half(&self) -> Result<Option<(Form, Run)>, WitnessError> {
+        self.replay()?;
+        let (form, choice, level) = (self.form()?, self.choice()?, self.level()?);
+        let configuration = Configuration::parse(&self.configuration).unwrap_or_default();
+        if level == Level::Supervisor {
+            return Ok(None);
+        }
+        let mut run = Run::new(CpuModel::Newest);
+        World::new(&form, configuration).run(&choice, level, None, &mut run);
+        Ok(Some((form, run)))
+    }
+
     fn show(
         &self,
         world: &mut World,
@@ -158,7 +175,7 @@ impl Witness {
         x: Option<Relocation>,
         holds: bool,
     ) -> Replay {
-        let mut runs = [Run::new(CpuModel::N270), Run::new(CpuModel::N270)];
+        let mut runs = [Run::new(CpuModel::Newest), Run::new(CpuModel::Newest)];
         let second = if self.claim == Claim::Mode { Level::Supervisor } else { level };
         world.run(choice, level, None, &mut runs[0]);
         world.run(choice, second, x, &mut runs[1]);
@@ -186,7 +203,7 @@ impl Witness {
         };
         let expected = "the bytes of one instruction that Ringer executes";
         let bytes = hexadecimal(&self.bytes).ok_or_else(|| wrong("bytes", &self.bytes, expected))?;
-        let form = Form::decode(&bytes, mode, CpuModel::N270).filter(|f| f.bytes == bytes);
+        let form = Form::decode(&bytes, mode, CpuModel::Newest).filter(|f| f.bytes == bytes);
         let form = form.ok_or_else(|| wrong("bytes", &self.bytes, expected))?;
         let code = format!("{:?}", form.code());
         if code != self.code {

@@ -35,6 +35,8 @@ pub struct Run {
     pub after: State,
     /// The vector of the trap that it ended in: an exception, or the entry through the monitor's IDT that INT n is.
     pub trap: Option<u8>,
+    /// The trap is what the instruction is for (INT n), and no fault.
+    pub meant: bool,
     /// Bytes of memory that changed, by address.
     pub changes: Vec<(u32, u8)>,
     /// What it did besides.
@@ -55,6 +57,7 @@ impl Run {
             before: state.clone(),
             after: state,
             trap: None,
+            meant: false,
             changes: Vec::new(),
             effects: Vec::new(),
             path: Vec::new(),
@@ -71,7 +74,7 @@ impl Run {
     /// An arithmetic trap, which the paper sets aside likewise.
     pub fn arithmetic_trapped(&self) -> bool {
         use cpu::vector as v;
-        self.trap.is_some_and(|vector| matches!(vector, v::DE | v::BR | v::MF | v::XM))
+        !self.meant && self.trap.is_some_and(|vector| matches!(vector, v::DE | v::BR | v::MF | v::XM))
     }
 }
 
@@ -134,7 +137,7 @@ fn number(choice: &Choice, axis: Axis) -> u32 {
 impl World {
     /// Base states; the model is the newest, which has all that the others have.
     pub fn new(form: &Form, configuration: Configuration) -> World {
-        World::of_model(form, configuration, CpuModel::N270)
+        World::of_model(form, configuration, CpuModel::Newest)
     }
 
     /// Base states of a chip.
@@ -192,7 +195,8 @@ impl World {
         let Some(routine) = self.form.routine else { return };
         let fault = model.interpret(&insn, routine).err();
         out.after = model.cpu;
-        out.trap = fault.map(|f| f.vector).or_else(|| entered(out, &insn, routine));
+        let entered = entered(out, &insn, routine).filter(|_| fault.is_none());
+        (out.trap, out.meant) = (fault.map(|f| f.vector).or(entered), entered.is_some());
         self.memory.changes(ran, &mut out.changes);
         self.memory.undo(mark);
     }
@@ -247,6 +251,7 @@ impl World {
                 cpu.fpu.status |= 0x8081;
             }
             Axis::Fxsr => cpu.cr4 &= !cr4::OSFXSR,
+            Axis::Components => cpu.xcr0 = 1,
             Axis::Data => self.set_data(value, cpu),
             Axis::Table => cpu.idtr.limit = 0,
             // the bitmap allows the port in this configuration
@@ -258,7 +263,7 @@ impl World {
     }
 
     fn set_data(&mut self, value: u8, cpu: &mut State) {
-        if cpu.eflags & eflags::VM != 0 {
+        if cpu.eflags & eflags::VM != 0 || cpu.cr0 & cr0::PE == 0 {
             return;
         }
         let held = match value {
@@ -371,9 +376,10 @@ impl World {
             R::Fldenv | R::Frstor => {
                 (0..28).for_each(|n| self.memory.write(operand + n, 1, 0x11 * u64::from(n % 8)))
             }
-            R::Fxrstor => {
+            R::Fxrstor | R::Xrstor => {
                 let reserved = if choice.get(Axis::Offset) == 0 { 0x1f80 } else { 0xffff_0000 };
                 self.memory.write(operand + 24, 4, reserved);
+                self.memory.write(operand + 512, 1, [0, 3, 0x80][usize::from(choice.get(Axis::Area)).min(2)]);
             }
             R::Bound => self.memory.write(operand, 8, 0x0000_7fff_0000_0000),
             R::PopSreg => self.push(cpu, size, &[selector.into()]),
@@ -471,21 +477,29 @@ fn template(level: Level, vm: bool, code32: bool, configuration: Configuration, 
     (cpu.ldtr, cpu.tr) = (held(&memory, at::LOCAL_TABLE[0]), held(&memory, at::TASK[0]));
     cpu.sysenter = [at::CODE0.into(), at::INNER_STACK, at::TARGET];
     cpu.cr4 |= cr4::OSFXSR;
+    cpu.xcr0 = 3;
     cpu.fpu = cpu::Fpu { ip: at::CODE, dp: at::OPERAND, ..cpu::Fpu::default() };
     let (code, stack) = match level {
         Level::User => (at::CODE3, at::DATA3),
         Level::Supervisor => (at::CODE0, at::DATA0),
     };
     let user = level == Level::User;
+    let real = !user && configuration.has(Configuration::REAL);
     cpu.cpl = if user { 3 } else { 0 };
+    if real {
+        cpu.cr0 &= !cr0::PE;
+    }
     for n in 0..6u8 {
         let selector = match n {
             seg::CS => code,
             seg::SS => stack,
             _ => at::DATA3,
         };
-        cpu.seg[usize::from(n)] =
-            if vm && user { Segment::real((at::WINDOW[0] >> 4) as u16, 3) } else { held(&memory, selector) };
+        cpu.seg[usize::from(n)] = if real || vm && user {
+            Segment::real((at::WINDOW[0] >> 4) as u16, cpu.cpl.into())
+        } else {
+            held(&memory, selector)
+        };
     }
     cpu.eflags |= if vm && user { eflags::VM } else { 0 };
     // the last x87 instruction was this program's

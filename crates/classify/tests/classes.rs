@@ -8,7 +8,7 @@ use cpu::CpuModel;
 use isa::Routine as R;
 
 fn form(bytes: &[u8], mode: CodeMode) -> Form {
-    Form::decode(bytes, mode, CpuModel::N270).unwrap()
+    Form::decode(bytes, mode, CpuModel::Newest).unwrap()
 }
 
 fn derived(bytes: &[u8], configuration: &str) -> Derivation {
@@ -79,6 +79,17 @@ fn not_on_the_list() {
         (false, "location".to_owned()),
         "cpuid shows whether the APIC is on"
     );
+    for (name, bytes, expected) in [
+        ("xgetbv", &[0x0f, 0x01, 0xd0][..], "location"),
+        ("xsave", &[0x0f, 0xae, 0x23], "location mode"),
+        ("xrstor", &[0x0f, 0xae, 0x2b], "location"),
+        ("rdtscp", &[0x0f, 0x01, 0xf9], "location"),
+        ("rdpid", &[0xf3, 0x0f, 0xc7, 0xf8], "location"),
+    ] {
+        assert_eq!(kinds(bytes, ""), (false, expected.to_owned()), "{name}");
+        let without = if name.starts_with('x') { "" } else { expected };
+        assert_eq!(kinds(bytes, "!OSXSAVE"), (false, without.to_owned()), "{name}");
+    }
     assert!(class(&[0x0f, 0x34], "").user, "sysenter changes CPL");
 }
 
@@ -113,7 +124,7 @@ fn privileged() {
 /// What each bit of the configuration turns.
 #[test]
 fn the_configuration_decides() {
-    let list: [(&[u8], &str, bool); 23] = [
+    let list: [(&[u8], &str, bool); 29] = [
         (&[0x0f, 0x01, 0x03], "UMIP", true),
         (&[0x0f, 0x00, 0xc0], "UMIP", true),
         (&[0x0f, 0x01, 0xe0], "UMIP", true),
@@ -137,9 +148,39 @@ fn the_configuration_decides() {
         (&[0xcf], "VM,IOPL3", false),
         (&[0xfb], "VM", true),
         (&[0xe4, 0], "VM,IOPL3", true),
+        (&[0x0f, 0xa2], "", false),
+        (&[0x0f, 0xa2], "CPUIDFAULT", true),
+        (&[0x0f, 0xa2], "VM,CPUIDFAULT", true),
+        (&[0x0f, 0x01, 0xd1], "", true),
+        (&[0x0f, 0x01, 0xd1], "!OSXSAVE", false),
+        (&[0x0f, 0x01, 0xf9], "TSD", true),
     ];
     for (bytes, configuration, privileged) in list {
         assert_eq!(class(bytes, configuration).privileged, privileged, "{bytes:02x?} with {configuration:?}");
+    }
+}
+
+/// What a monitor of real-mode programs meets that runs them in V86 mode: descriptors play no part in either.
+#[test]
+fn real_mode_against_v86() {
+    for (name, bytes, expected) in [
+        ("pop ds", &[0x1f][..], (false, "")),
+        ("mov ss, ax", &[0x8e, 0xd0], (false, "")),
+        ("jmp far", &[0xea, 0, 0, 0, 0], (false, "")),
+        ("push cs", &[0x0e], (false, "")),
+        ("fnstenv", &[0xd9, 0x37], (false, "")),
+        ("lar", &[0x0f, 0x02, 0xc0], (false, "")),
+        ("lldt", &[0x0f, 0x00, 0xd0], (false, "")),
+        ("smsw", &[0x0f, 0x01, 0xe0], (false, "location mode")),
+        ("sidt", &[0x0f, 0x01, 0x0f], (false, "location")),
+        ("int n", &[0xcd, 0], (false, "mode")),
+        ("popf", &[0x9d], (true, "control mode")),
+        ("pushf", &[0x9c], (true, "location mode")),
+        ("cli", &[0xfa], (true, "control mode")),
+        ("iret", &[0xcf], (true, "control mode")),
+        ("mov cr0", &[0x0f, 0x22, 0xc0], (true, "control mode")),
+    ] {
+        assert_eq!(kinds(bytes, "VM,REAL"), (expected.0, expected.1.to_owned()), "{name}");
     }
 }
 
@@ -148,7 +189,7 @@ fn the_configuration_decides() {
 fn bodies_use_no_word_for_system_state() {
     let mut bodies = 0;
     for mode in CodeMode::ALL {
-        for form in forms::all(mode, CpuModel::N270).iter().filter(|f| f.routine.is_none()) {
+        for form in forms::all(mode, CpuModel::Newest).iter().filter(|f| f.routine.is_none()) {
             let d = derive(form, Configuration::default());
             let Certificate::Words(words) = &d.certificate else { panic!("{:?} has no words", form.code()) };
             let none =
@@ -187,12 +228,14 @@ fn quiet(form: &Form) -> bool {
 #[test]
 fn every_verdict_is_backed() {
     for mode in CodeMode::ALL {
-        let routines: Vec<Form> = forms::all(mode, CpuModel::N270)
+        let routines: Vec<Form> = forms::all(mode, CpuModel::Newest)
             .into_iter()
             .filter(|f| f.routine.is_some() && !heavy(f))
             .collect();
         assert!(routines.len() > 150, "{}", routines.len());
-        let all = in_parallel(&routines, |f| lattice(f, Configuration::default()));
+        let starts = ["", "VM,REAL"].map(|names| Configuration::parse(names).unwrap());
+        let starts = starts.into_iter().filter(|c| applies(mode, *c));
+        let all = in_parallel(&routines, |f| starts.clone().flat_map(|c| lattice(f, c)).collect::<Vec<_>>());
         for (form, d) in routines.iter().zip(&all).flat_map(|(f, all)| all.iter().map(move |d| (f, d))) {
             let name = format!("{:?} {:02x?} with {}", form.code(), form.bytes, d.configuration.names());
             assert!(applies(mode, d.configuration), "{name}");

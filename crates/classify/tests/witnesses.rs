@@ -6,7 +6,7 @@ use classify::{CodeMode, Configuration, Form, Witness, derive};
 use cpu::CpuModel;
 
 fn popf() -> Witness {
-    let form = Form::decode(&[0x9d], CodeMode::Bits32, CpuModel::N270).unwrap();
+    let form = Form::decode(&[0x9d], CodeMode::Bits32, CpuModel::Newest).unwrap();
     derive(&form, Configuration::default()).witnesses.remove(0)
 }
 

@@ -59,6 +59,7 @@ pub mod cr4 {
     pub const OSFXSR: u32 = 0x200;
     pub const OSXMMEXCPT: u32 = 0x400;
     pub const UMIP: u32 = 0x800;
+    pub const OSXSAVE: u32 = 0x4_0000;
 }
 
 /// One of the FPU's registers (SDM vol. 1, 8.1.2): ten bytes as the host's own FPU loads and stores
@@ -206,6 +207,12 @@ pub struct State {
     pub mxcsr: u32,
     /// IA32_SYSENTER_CS, ESP, EIP.
     pub sysenter: [u32; 3],
+    /// XCR0: the components of state that XSAVE and XRSTOR look at.
+    pub xcr0: u32,
+    /// MSR_MISC_FEATURES_ENABLES bit 0: CPUID faults above CPL 0.
+    pub cpuid_faulting: bool,
+    /// IA32_TSC_AUX.
+    pub tsc_aux: u32,
     /// TSC minus the clock's count.
     pub tsc_offset: u64,
     /// Address lines in use: all ones, or bit 20 clear with A20 masked.
@@ -255,6 +262,9 @@ impl State {
             xmm: [0; 16],
             mxcsr: 0x1f80,
             sysenter: [0; 3],
+            xcr0: 1,
+            cpuid_faulting: false,
+            tsc_aux: 0,
             tsc_offset: 0,
             a20_mask: u32::MAX,
             nmi_blocked: false,

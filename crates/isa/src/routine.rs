@@ -66,6 +66,8 @@ pub enum Routine {
     Rdmsr,
     Wrmsr,
     Rdtsc,
+    Rdtscp,
+    Rdpid,
     Rdpmc,
     Cpuid,
     Monitor,
@@ -80,6 +82,12 @@ pub enum Routine {
     Fxsave,
     Fxrstor,
     Fwait,
+    // interpreters/xsave.rs
+    Xgetbv,
+    Xsetbv,
+    Xsave,
+    Xsavec,
+    Xrstor,
 }
 
 /// Of every form: asked at each sensitive instruction that runs, so found out once.
@@ -176,11 +184,13 @@ fn by_mnemonic(m: Mnemonic) -> Option<Routine> {
         M::Clts => Routine::Clts,
         M::Invlpg => Routine::Invlpg,
         M::Invd => Routine::Invd,
-        M::Wbinvd => Routine::Wbinvd,
+        M::Wbinvd | M::Wbnoinvd => Routine::Wbinvd,
         M::Hlt => Routine::Hlt,
         M::Rdmsr => Routine::Rdmsr,
         M::Wrmsr => Routine::Wrmsr,
         M::Rdtsc => Routine::Rdtsc,
+        M::Rdtscp => Routine::Rdtscp,
+        M::Rdpid => Routine::Rdpid,
         M::Rdpmc => Routine::Rdpmc,
         M::Cpuid => Routine::Cpuid,
         M::Monitor => Routine::Monitor,
@@ -194,6 +204,11 @@ fn by_mnemonic(m: Mnemonic) -> Option<Routine> {
         M::Fxsave => Routine::Fxsave,
         M::Fxrstor => Routine::Fxrstor,
         M::Wait => Routine::Fwait,
+        M::Xgetbv => Routine::Xgetbv,
+        M::Xsetbv => Routine::Xsetbv,
+        M::Xsave | M::Xsaveopt => Routine::Xsave,
+        M::Xsavec => Routine::Xsavec,
+        M::Xrstor => Routine::Xrstor,
         _ => return None,
     })
 }

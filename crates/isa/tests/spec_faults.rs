@@ -28,7 +28,7 @@ const FORM: &str = r#"[[form]]
 name = "HALT"
 [[form.case]]
 privileged = true
-sensitive = ["control"]
+sensitive = ["control", "mode"]
 trap = "trap"
 reason = "stops"
 source = "the manual"
@@ -78,12 +78,17 @@ fn the_toy_loads() {
 fn cases() {
     let at = |line: usize| format!("toy/rows.toml:{line}");
     fault(
-        rows("[\"control\"]", "[\"contrl\"]"),
+        rows("[\"control\", \"mode\"]", "[\"contrl\"]"),
         &at(5),
         Some("sensitive"),
         &["`contrl`", "nearest is `control`"],
     );
-    fault(rows("[\"control\"]", "[\"mode\", \"mode\"]"), &at(5), Some("sensitive"), &["at most once"]);
+    fault(
+        rows("[\"control\", \"mode\"]", "[\"mode\", \"mode\"]"),
+        &at(5),
+        Some("sensitive"),
+        &["at most once"],
+    );
     fault(rows("sensitive", "senstive"), &at(3), Some("sensitive"), &["missing", "case"]);
     fault(rows("trap =", "tarp ="), &at(3), Some("trap"), &["is expected of a privileged one"]);
     fault(rows("trap = \"trap\"", "trap = \"trap\"\nresaon = \"x\""), &at(7), Some("resaon"), &["`reason`"]);
@@ -103,11 +108,12 @@ fn cases() {
         Some("user_sensitive"),
         &["true or false"],
     );
+    fault(rows("\"control\", \"mode\"", "\"control\""), &at(3), Some("sensitive"), &["mode is expected"]);
     let both = rows("privileged = true", "privileged = true\nuser_sensitive = true");
     fault(both, &at(3), Some("user_sensitive"), &["false is expected"]);
     let mode = FORM
         .replace("privileged = true", "privileged = false\nuser_sensitive = true")
-        .replace("control", "mode");
+        .replace("\"control\", ", "");
     fault(toy(MANIFEST, &mode), &at(3), Some("user_sensitive"), &["control or location"]);
 }
 
@@ -247,8 +253,8 @@ fn rules_catch_nothing_that_needs_a_row() {
         ("flags.toml", "POPF", "codes = [\"Popfw\"]", "the monitor interprets"),
         ("io.toml", "ENQCMDS", "mnemonics = [\"Enqcmds\"]", "the decoder calls privileged"),
         ("control.toml", "MONITOR, MWAIT", "mnemonics = [\"Monitor\", \"Mwait\"]", "the monitor interprets"),
-        ("identity.toml", "RDPID", "mnemonics = [\"Rdpid\"]", "is on the list"),
-        ("fpu.toml", "XGETBV", "mnemonics = [\"Xgetbv\"]", "is on the list"),
+        ("identity.toml", "RDPRU", "mnemonics = [\"Rdpru\"]", "is on the list"),
+        ("fpu.toml", "XSAVE64, XSAVEOPT64, XSAVEC64", "mnemonics = [\"Xsave64\"]", "is on the list"),
         ("monitors.toml", "VMFUNC", "mnemonics = [\"Vmfunc\"]", "is on the list"),
     ] {
         let e = caught(name, row, codes).expect_err(row);

@@ -283,15 +283,16 @@ fn what_no_model_shows() {
     for (form, with, expected) in [
         // Intel SDM vol. 2A, CPUID; Pentium Processor Family Developer's Manual vol. 3
         ("Cpuid", "", "location user"),
-        ("Cpuid", "CPUIDFAULT", "location #GP(0)"),
+        ("Cpuid", "CPUIDFAULT", "location mode #GP(0)"),
         ("Cpuid", "FIXEDID", ""),
-        ("Cpuid", "CPUIDFAULT,FIXEDID", "location #GP(0)"),
+        ("Cpuid", "CPUIDFAULT,FIXEDID", "location mode #GP(0)"),
         // Intel SDM vol. 2B, RDPMC: counters that count
-        ("Rdpmc", "", "location #GP(0)"),
+        ("Rdpmc", "", "location mode #GP(0)"),
         ("Rdpmc", "PCE", "location user"),
         // Intel SDM vol. 2A, INVD; vol. 2D, WBINVD: caches that hold something
-        ("Invd", "", "control #GP(0)"),
-        ("Wbinvd", "", "control #GP(0)"),
+        ("Invd", "", "control mode #GP(0)"),
+        ("Wbinvd", "", "control mode #GP(0)"),
+        ("Wbnoinvd", "", "control mode #GP(0)"),
         // Intel SDM vol. 1, 8.1.8 and 8.1.10: FCS, and images of real mode
         ("Fnstenv_m28byte", "", "mode"),
         ("Fnstenv_m28byte", "NOFCS", ""),
@@ -305,6 +306,13 @@ fn what_no_model_shows() {
         ("Fxsave_m512byte", "NOFCS", ""),
         ("Fxsave_m512byte", "VM", ""),
         ("Fxsave_m512byte", "VM,NOFCS", ""),
+        // Intel SDM vol. 1, 13.5.1: the legacy region of XSAVE as FXSAVE has it
+        ("Xsave_mem", "", "location mode user"),
+        ("Xsave_mem", "NOFCS", "location user"),
+        ("Xsave_mem", "VM", "location user"),
+        ("Xsave_mem", "VM,NOFCS", "location user"),
+        ("Xsave_mem", "VM,!OSXSAVE", ""),
+        ("Xsave_mem", "NOFCS,!OSXSAVE", ""),
         // Intel SDM vol. 3B, 8086 emulation: selectors are paragraphs
         ("Pushw_CS", "VM", ""),
         ("Pushd_CS", "", "mode"),
@@ -313,7 +321,9 @@ fn what_no_model_shows() {
         // Intel SDM vol. 2B, SYSENTER and SYSEXIT: a null IA32_SYSENTER_CS
         ("Sysenter", "", "control location user"),
         ("Sysenter", "!SYSENTER", ""),
-        ("Sysexitd", "", "control #GP(0)"),
+        ("Sysenter", "VM,REAL", "control location mode user"),
+        ("Sysenter", "VM,REAL,!SYSENTER", ""),
+        ("Sysexitd", "", "control mode #GP(0)"),
         ("Sysexitd", "!SYSENTER", ""),
     ] {
         assert_eq!(class(&isa, form, with), expected, "{form} with {with:?}");

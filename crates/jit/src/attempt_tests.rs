@@ -26,7 +26,7 @@ fn completed(form: &Form, mut look: impl FnMut(&mut World, &classify::axes::Choi
 }
 
 fn sensitive() -> Vec<Form> {
-    let all = CodeMode::ALL.into_iter().flat_map(|mode| forms::all(mode, CpuModel::N270));
+    let all = CodeMode::ALL.into_iter().flat_map(|mode| forms::all(mode, CpuModel::Newest));
     all.filter(|f| f.routine.is_some()).collect()
 }
 
@@ -55,7 +55,7 @@ fn registers_and_flags_that_an_attempt_writes() {
 #[test]
 fn registers_that_an_attempt_reads() {
     let axes = [(Axis::Value, reg::AX), (Axis::Index, reg::CX), (Axis::Port, reg::DX)];
-    let mut spare = Run::new(CpuModel::N270);
+    let mut spare = Run::new(CpuModel::Newest);
     for form in sensitive() {
         let Some(effects) = effects(&form.insn) else { continue };
         let unread = axes.into_iter().filter(|(_, r)| effects.reads & 1 << r == 0);

@@ -207,3 +207,24 @@ fn side_by_side() {
     assert_eq!(text.matches("console [55, 55, 55, 55, 55, 5], halted").count(), 2);
     holds(&text, &["console [42], halted", "The first says the same as on a machine of its own."]);
 }
+
+#[test]
+fn handshake() {
+    let text = run("handshake");
+    let row = |name: &str| -> Vec<String> {
+        let line = text.lines().find(|l| l.starts_with(name)).expect("a row");
+        line[40..].split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(row("the bare machine"), ["405", "0", "160,", "the", "same"]);
+    assert_eq!(row("a monitor that keeps"), ["405", "162", "160,", "the", "same"]);
+    assert_eq!(row("a monitor that shakes hands")[1..], ["22", "160,", "the", "same"]);
+}
+
+#[test]
+fn virtual_real() {
+    let text = run("virtual-real");
+    assert_eq!(text.matches("console is the same as on the bare machine").count(), 2);
+    assert_eq!(text.matches("read 101 102 103 104: its own").count(), 2);
+    assert_eq!(text.matches("read 101 102 103 104: NOT ITS OWN").count(), 1);
+    holds(&text, &["4 words of it changed, read 201 202 203 204: its own", "reads 201: the other's word."]);
+}

@@ -9,7 +9,6 @@ use isa::spec::{Configuration, Isa, LoadError, Specs, UnknownName};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,14 +86,10 @@ pub(crate) fn run(arguments: &Classify) -> anyhow::Result<ExitCode> {
     }
     match answer(arguments) {
         Ok(text) => {
-            // a reader that has gone needs no answer
-            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            crate::tell(&text);
             Ok(ExitCode::SUCCESS)
         }
-        Err(wrong) => {
-            crate::complain(&format!("{wrong}; see ringer classify --help"));
-            Ok(ExitCode::from(2))
-        }
+        Err(wrong) => Ok(crate::refuse(&format!("{wrong}; see ringer classify --help"))),
     }
 }
 

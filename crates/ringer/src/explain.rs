@@ -5,7 +5,6 @@ use clap::Args;
 use classify::catalogue::{Entry, catalogue};
 use isa::spec::{Configuration, Exit, Isa, Specs};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -34,14 +33,10 @@ pub(crate) struct Explain {
 pub(crate) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     match answer(arguments) {
         Ok(text) => {
-            // a reader that has gone needs no answer
-            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            crate::tell(&text);
             Ok(ExitCode::SUCCESS)
         }
-        Err(wrong) => {
-            crate::complain(&format!("{wrong}; see ringer explain --help"));
-            Ok(ExitCode::from(2))
-        }
+        Err(wrong) => Ok(crate::refuse(&format!("{wrong}; see ringer explain --help"))),
     }
 }
 

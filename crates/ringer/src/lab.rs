@@ -29,14 +29,12 @@ pub(crate) struct Lab {
 pub(crate) fn run(arguments: &Lab) -> anyhow::Result<ExitCode> {
     let Some(name) = &arguments.lesson else {
         let list: String = LESSONS.iter().map(|l| format!("{:20} {}\n", l.name, l.title)).collect();
-        // a reader that has gone needs no list
-        let _ = write!(std::io::stdout(), "{list}");
+        crate::tell(&list);
         return Ok(ExitCode::SUCCESS);
     };
     let Some(lesson) = LESSONS.iter().find(|l| l.name.eq_ignore_ascii_case(name)) else {
         let unknown = UnknownName::new("lesson", name, LESSONS.iter().map(|l| l.name));
-        crate::complain(&format!("{unknown}; ringer lab lists them"));
-        return Ok(ExitCode::from(2));
+        return Ok(crate::refuse(&format!("{unknown}; ringer lab lists them")));
     };
     match tell(lesson, arguments.question) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),

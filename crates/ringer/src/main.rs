@@ -52,6 +52,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// An answer on standard output.
+fn tell(text: &str) {
+    // a reader that has gone needs no answer
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}
+
+/// The command line asks for what there is not: exit code 2.
+fn refuse(why: &str) -> ExitCode {
+    complain(why);
+    ExitCode::from(2)
+}
+
 /// One line on standard error.
 fn complain(what: &str) {
     // nobody can be told where even standard error is closed

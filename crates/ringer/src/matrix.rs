@@ -13,8 +13,20 @@ use std::path::Path;
 const PAGE: &str = include_str!("matrix.html");
 
 /// The columns: what changes verdicts.
-const COLUMNS: [&str; 10] =
-    ["", "IOPL3", "UMIP", "TSD", "PCE", "PVI", "IOBITMAP", "VM", "VM,IOPL3", "VM,VME"];
+const COLUMNS: [&str; 12] = [
+    "",
+    "IOPL3",
+    "UMIP",
+    "TSD",
+    "PCE",
+    "PVI",
+    "IOBITMAP",
+    "CPUIDFAULT",
+    "!OSXSAVE",
+    "VM",
+    "VM,IOPL3",
+    "VM,VME",
+];
 
 /// Writes the page.
 ///

@@ -40,9 +40,11 @@ fn configuration(cpu: &State) -> Configuration {
         (Configuration::TSD, cpu.cr4 & cr4::TSD != 0),
         (Configuration::PCE, cpu.cr4 & cr4::PCE != 0),
         (Configuration::UMIP, cpu.cr4 & cr4::UMIP != 0),
+        (Configuration::OSXSAVE, cpu.cr4 & cr4::OSXSAVE != 0),
+        (Configuration::CPUIDFAULT, cpu.cpuid_faulting),
         (Configuration::IOPL3, cpu.eflags & eflags::IOPL == eflags::IOPL),
     ];
-    bits.iter().filter(|(_, set)| *set).fold(Configuration::default(), |all, (bit, _)| all.with(*bit))
+    bits.iter().filter(|(_, set)| *set).fold(Configuration::NONE, |all, (bit, _)| all.with(*bit))
 }
 
 /// The classes of the forms that ran. Where the code's size makes no difference 32-bit code speaks for it.

@@ -4,7 +4,6 @@ use clap::Args;
 use isa::spec::{Configuration, Holds, Isa, LoadError, Specs, Theorem, Verdict, prove, prove_levels};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -52,14 +51,10 @@ pub(crate) struct Prove {
 pub(crate) fn run(arguments: &Prove) -> anyhow::Result<ExitCode> {
     match answer(arguments) {
         Ok(text) => {
-            // a reader that has gone needs no answer
-            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            crate::tell(&text);
             Ok(ExitCode::SUCCESS)
         }
-        Err(LoadError::Unknown(name)) => {
-            crate::complain(&format!("{name}; see ringer prove --help"));
-            Ok(ExitCode::from(2))
-        }
+        Err(LoadError::Unknown(name)) => Ok(crate::refuse(&format!("{name}; see ringer prove --help"))),
         Err(other) => Err(other.into()),
     }
 }

@@ -5,15 +5,18 @@ use clap::Args;
 use classify::witness::{Claim, MOST_BYTES, WitnessError};
 use classify::{Form, Witness};
 use serde_json::json;
-use std::io::{Read, Write as _};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use testkit::host_witness::{self, Answer};
 
 const EXAMPLES: &str = "\
 Examples:
   ringer classify popf --json | jq -c '.[0].witness' > popf.json
   ringer replay popf.json                    what it shows
   ringer replay - < popf.json                from standard input
+
+Where a program can be put in the witness's first state the host's CPU is asked as well, in 32-bit code at CPL 3.
 
 Exit codes: 0 the witness shows what it claims; 1 it does not, or cannot be read; 2 it is no witness.";
 
@@ -46,26 +49,37 @@ pub(crate) fn run(arguments: &Replay) -> anyhow::Result<ExitCode> {
     let bytes = read(&arguments.file).with_context(|| format!("{name}"))?;
     match told(&bytes, arguments.json) {
         Ok((holds, text)) => {
-            // a reader that has gone needs no answer
-            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            crate::tell(&text);
             Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(1) })
         }
-        Err(wrong) => {
-            crate::complain(&format!("{name}: {wrong}"));
-            Ok(ExitCode::from(2))
-        }
+        Err(wrong) => Ok(crate::refuse(&format!("{name}: {wrong}"))),
     }
 }
 
 fn told(bytes: &[u8], as_json: bool) -> Result<(bool, String), WitnessError> {
     let witness = Witness::from_json(bytes.trim_ascii())?;
     let replay = witness.replay()?;
+    let host = host_witness::ask(&witness)?;
     let text = if as_json {
-        json!({"holds": replay.holds, "runs": replay.runs, "shown": replay.shown}).to_string()
+        let host = match &host {
+            Answer::Agrees(what) => json!({"agrees": true, "host": what}),
+            Answer::Differs { model, host } => json!({"agrees": false, "model": model, "host": host}),
+            Answer::Unasked(why) => json!({"agrees": null, "why": why}),
+        };
+        json!({"holds": replay.holds, "runs": replay.runs, "shown": replay.shown, "host": host}).to_string()
     } else {
-        text(&witness, &replay)
+        format!("{}\n{}", text(&witness, &replay), hosts(&host))
     };
     Ok((replay.holds, text))
+}
+
+/// What the host has answered, in words.
+fn hosts(answer: &Answer) -> String {
+    match answer {
+        Answer::Agrees(what) => format!("the host agrees about the first: it {what}"),
+        Answer::Differs { model, host } => format!("THE HOST DIFFERS: {host}, where the model has {model}"),
+        Answer::Unasked(why) => format!("the host was not asked: {why}"),
+    }
 }
 
 /// What a claim says.

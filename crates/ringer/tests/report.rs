@@ -49,7 +49,7 @@ fn shown(browser: &str) -> Result<(), Failed> {
     let sgdt = dom(browser, &page, "text=sgdt_m1632&derived=1", &profile);
     let row = sgdt.split("<tr>").find(|r| r.contains(">Sgdt_m1632<")).unwrap();
     let cells: Vec<&str> = row.split("<td").skip(4).map(|c| &c[8..11]).collect();
-    assert_eq!(cells, ["c s", "c s", "c p", "c s", "c s", "c s", "c s"], "{row}");
+    assert_eq!(cells, ["c s", "c s", "c p", "c s", "c s", "c s", "c s", "c s", "c s"], "{row}");
     assert!(sgdt.contains("2 of 4169"), "{sgdt}");
     // what is hidden until it is asked for
     assert!(dom(browser, &page, "text=add_rm32_r32", &profile).contains("0 of 4169"));

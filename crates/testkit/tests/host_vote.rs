@@ -13,9 +13,11 @@ fn the_host_agrees() {}
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod voting {
     use classify::ledger::{Disagreement, Voter, rulings, unexplained};
-    use classify::{Class, CodeMode, Configuration, Form, derive, forms};
+    use classify::{Class, CodeMode, Configuration, Form, Witness, derive, forms};
     use cpu::{CpuModel, vector as v};
     use isa::{Mnemonic as M, Routine as R};
+    use std::collections::BTreeMap;
+    use testkit::host_witness::{self, Answer};
     use testkit::native::{AREA, DATA, HostFault, Native, Registers, STACK};
 
     /// Why a form is not run.
@@ -27,7 +29,7 @@ mod voting {
             Some(R::LoadFarPointer) if form.code().mnemonic() == M::Lfs => {
                 Some("FS is the host program's own")
             }
-            Some(R::Fldenv | R::Frstor | R::Fxrstor) => {
+            Some(R::Fldenv | R::Frstor | R::Fxrstor | R::Xrstor) => {
                 Some("it would unmask exceptions of the host program's")
             }
             Some(R::Int) => Some("its vector is the host's system call or nothing"),
@@ -83,7 +85,7 @@ mod voting {
         let mut native = Native::new().expect("the host runs 32-bit code");
         let (mut agreed, mut incomparable, mut out) = (0, 0, 0);
         let mut found = Vec::new();
-        for form in forms::all(CodeMode::Bits32, CpuModel::N270) {
+        for form in forms::all(CodeMode::Bits32, CpuModel::Newest) {
             if left_out(&form).is_some() {
                 out += 1;
                 continue;
@@ -115,7 +117,7 @@ mod voting {
     #[test]
     fn the_host_shows_its_level() {
         let mut native = Native::new().expect("the host runs 32-bit code");
-        let form = |bytes: &[u8]| Form::decode(bytes, CodeMode::Bits32, CpuModel::N270).unwrap();
+        let form = |bytes: &[u8]| Form::decode(bytes, CodeMode::Bits32, CpuModel::Newest).unwrap();
         for (bytes, register) in [(&[0x8cu8, 0xc8][..], 0), (&[0x8c, 0xd0], 0)] {
             let (after, fault) = run(&mut native, &form(bytes));
             assert_eq!((after.general[register] & 3, fault), (3, None), "{bytes:02x?}");
@@ -123,5 +125,55 @@ mod voting {
         // PUSHF shows IF, and POPF drops it silently
         let (after, fault) = run(&mut native, &form(&[0x9d]));
         assert_eq!((after.flags & 0x200, fault), (0x200, None), "the image had IF clear");
+    }
+
+    /// Every witness whose user mode half the host can be put in, in the default configuration.
+    #[test]
+    fn the_host_agrees_with_witnesses() {
+        let mut asked = 0;
+        let mut unasked: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut found = Vec::new();
+        for form in forms::all(CodeMode::Bits32, CpuModel::Newest) {
+            for witness in derive(&form, Configuration::default()).witnesses {
+                match host_witness::ask(&witness).unwrap() {
+                    Answer::Agrees(_) => asked += 1,
+                    Answer::Unasked(why) => *unasked.entry(why).or_default() += 1,
+                    Answer::Differs { model, host } => {
+                        found.push(format!("{}: model {model}, host {host}", witness.to_json().unwrap()));
+                    }
+                }
+            }
+        }
+        println!("{asked} witnesses agreed, {} differed; not asked: {unasked:#?}", found.len());
+        assert!(found.is_empty(), "{found:#?}");
+        assert!(asked > 150, "{asked} were asked");
+    }
+
+    /// A witness from a stranger: what would call the host's kernel, write elsewhere, or needs what the host has not.
+    #[test]
+    fn what_the_host_is_not_asked() {
+        let witness = |code: &str, bytes: &str, configuration: &str, level: &str, state: &str| {
+            let json = format!(
+                r#"{{"version":1,"code":"{code}","bytes":"{bytes}","mode":32,"configuration":"{configuration}","claim":"control","level":"{level}","state":{state}}}"#
+            );
+            host_witness::ask(&Witness::from_json(json.as_bytes()).unwrap()).unwrap()
+        };
+        let asked = |a: &Answer| !matches!(a, Answer::Unasked(_));
+        assert!(asked(&witness("Popfd", "9d", "", "user", "{}")));
+        assert!(asked(&witness("Sgdt_m1632", "0f0103", "", "user", "{}")));
+        for (code, bytes) in [
+            ("Int_imm8", "cd80"),
+            ("Sysenter", "0f34"),
+            ("Sgdt_m1632", "0f010500005a5a"),
+            ("Sgdt_m1632", "640f0103"),
+            ("Popd_FS", "0fa1"),
+            ("Call_ptr1632", "9a000000002b00"),
+        ] {
+            assert!(!asked(&witness(code, bytes, "", "user", "{}")), "{bytes}");
+        }
+        assert!(!asked(&witness("Popfd", "9d", "IOPL3", "user", "{}")));
+        assert!(!asked(&witness("Popfd", "9d", "", "supervisor", "{}")));
+        assert!(!asked(&witness("Popfd", "9d", "", "user", r#"{"image":"tf"}"#)));
+        assert!(!asked(&witness("Popfd", "9d", "", "user", r#"{"vif-vip":"vif"}"#)));
     }
 }

@@ -99,6 +99,14 @@ pub enum Atom {
     Is286,
     /// IA32_APIC_BASE's global enable: the chip has a local APIC, and it is on.
     ApicEnabled,
+    /// CR4.OSXSAVE.
+    OsXsave,
+    /// CPUID faulting is on.
+    CpuidFaulting,
+    /// XCR0 and EDX:EAX name a component of state.
+    ComponentChosen,
+    /// An XSAVE area holds a component of state; else it is to be as after reset.
+    ComponentHeld,
 }
 
 /// Bits of IA32_APIC_BASE (SDM vol. 3A, 10.4.4): bootstrap processor, global enable, and the
@@ -260,6 +268,11 @@ pub trait System {
     #[track_caller]
     fn umip(&mut self) -> bool {
         self.cr4_has(Atom::Umip, cr4::UMIP)
+    }
+    /// CR4.OSXSAVE.
+    #[track_caller]
+    fn os_xsave(&mut self) -> bool {
+        self.cr4_has(Atom::OsXsave, cr4::OSXSAVE)
     }
     /// CR0.PG.
     #[track_caller]

@@ -51,7 +51,7 @@ fn chosen() -> Vec<(Form, &'static str)> {
     let mut names: BTreeMap<String, &'static str> = BTreeMap::new();
     let mut all = Vec::new();
     for mode in CodeMode::ALL {
-        for form in forms::all(mode, CpuModel::N270) {
+        for form in forms::all(mode, CpuModel::Newest) {
             let Some(routine) = form.routine else { continue };
             let name = format!("{routine:?}");
             let name = *names.entry(name.clone()).or_insert_with(|| name.leak());

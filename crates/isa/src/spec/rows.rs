@@ -191,9 +191,14 @@ fn trapping(case: &Case, modified: &Expr) -> Option<Case> {
         Some(w) => Expr::And(Box::new(modified.clone()), Box::new(w.clone())),
         None => modified.clone(),
     };
+    let mut sensitive = case.sensitive.clone();
+    if !sensitive.contains(&Kind::Mode) {
+        sensitive.push(Kind::Mode);
+    }
     Some(Case {
         when: Some(when),
         privileged: true,
+        sensitive,
         user_sensitive: false,
         trap: Some("the modified machine's trap".to_owned()),
         ..case.clone()
@@ -227,6 +232,9 @@ fn contradiction(case: &Case, user: Option<bool>) -> Option<(&'static str, &'sta
     match case {
         c if c.privileged && c.trap.is_none() => {
             Some(("trap", "what user mode gets is expected of a privileged one"))
+        }
+        c if c.privileged && !c.sensitive.contains(&Kind::Mode) => {
+            Some(("sensitive", "mode is expected of a privileged one, which traps in one mode only"))
         }
         c if c.privileged && c.user_sensitive => {
             Some(("user_sensitive", "false is expected of a privileged one, which user mode never completes"))

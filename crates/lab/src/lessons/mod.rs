@@ -6,6 +6,7 @@ mod recursion;
 mod space;
 mod theorems;
 mod third;
+mod vm370;
 mod x86;
 
 use std::io::{self, Write};
@@ -84,6 +85,22 @@ pub const LESSONS: &[Lesson] = &[
         question: "Can an operating system, a monitor and a single user's system share a machine, as under VM/370?",
         answer: "Yes: each gets a window of memory and its turn, and the monitor among them runs a system of its own.",
         run: space::side_by_side,
+    },
+    Lesson {
+        name: "handshake",
+        title: "A guest that asks who is there (VM/370)",
+        question: "Can one system run on the bare machine and make use of a monitor where there is one?",
+        answer: "Yes, by an instruction that the machine gives no meaning: whoever gets an answer calls the monitor once \
+                 for many traps. It gives up not to know, and nothing else.",
+        run: vm370::handshake,
+    },
+    Lesson {
+        name: "virtual-real",
+        title: "Virtual = real (VM/370)",
+        question: "What if a guest's addresses are the machine's own?",
+        answer: "Then a channel can be given the guest's list as it is, and nothing is translated; one guest alone can \
+                 have that, and it has to be trusted.",
+        run: vm370::virtual_real,
     },
     Lesson {
         name: "design-space",

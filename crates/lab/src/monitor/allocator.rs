@@ -53,6 +53,16 @@ impl Allocator {
         Allocator { next: Allocator::KEPT.min(q), end: q }
     }
 
+    /// The memory from 0 on, if nothing was given away yet: its addresses are the machine's.
+    pub(super) fn real(&mut self, size: usize) -> Result<Region, NoRoom> {
+        let left = if self.next == Allocator::KEPT { self.end } else { 0 };
+        if size > left || size < Allocator::KEPT {
+            return Err(NoRoom { asked: size, left });
+        }
+        self.next = size;
+        Ok(Region { base: 0, size })
+    }
+
     pub(super) fn allocate(&mut self, size: usize) -> Result<Region, NoRoom> {
         let left = self.end - self.next;
         if size > left || size < 2 {

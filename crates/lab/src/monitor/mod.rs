@@ -66,6 +66,8 @@ pub enum Turn {
 /// A monitor on a machine. As a [`Machine`] it is the guest that is chosen.
 pub struct Monitor<H> {
     host: H,
+    /// `E[1]` while a guest runs: where the machine's traps lead.
+    vector: Word,
     allocator: Allocator,
     guests: Vec<Guest>,
     chosen: usize,
@@ -81,13 +83,14 @@ impl<H: Machine> Monitor<H> {
     pub fn new(mut host: H, discipline: Discipline) -> Monitor<H> {
         let q = host.memory().len();
         let own = Processor::reset(q);
-        let new = own.psw.pack(host.isa().format, None);
+        let vector = own.psw.pack(host.isa().format, None);
         if let Some(one) = host.memory_mut().get_mut(1) {
-            *one = new;
+            *one = vector;
         }
         *host.processor_mut() = own;
         Monitor {
             host,
+            vector,
             allocator: Allocator::new(q),
             guests: Vec::new(),
             chosen: 0,
@@ -103,12 +106,27 @@ impl<H: Machine> Monitor<H> {
     /// There is not so much memory left.
     pub fn add(&mut self, size: usize) -> Result<usize, NoRoom> {
         let region = self.allocator.allocate(size)?;
+        Ok(self.add_at(region))
+    }
+
+    /// Makes the one virtual machine whose addresses are real: the first, from 0 on. What runs on the machine itself may
+    /// not use words 0 and 1, which are the monitor's then, so its supervisor has to be interpreted.
+    ///
+    /// # Errors
+    /// There is another one, or not so much memory.
+    pub fn add_real(&mut self, size: usize) -> Result<usize, NoRoom> {
+        let region = self.allocator.real(size)?;
+        Ok(self.add_at(region))
+    }
+
+    fn add_at(&mut self, region: Region) -> usize {
+        let size = region.size;
         self.host.memory_mut()[region.range()].fill(0);
         let processor = Processor::reset(size);
         let counts = Counts::default();
         self.guests.push(Guest { region, processor, console: Vec::new(), counts });
         self.chosen = self.guests.len() - 1;
-        Ok(self.chosen)
+        self.chosen
     }
 
     /// Chooses which guest [`Machine`] speaks of.
@@ -209,9 +227,11 @@ impl<H: Machine> Monitor<H> {
         let alarm = self.enter();
         let start = self.host.processor().steps;
         let left = until - self.guest().processor.steps;
+        let kept = self.vectors([0, self.vector]);
         let event = self.host.run(start.saturating_add(left));
         let steps = self.host.processor().steps - start;
         let Event::Trap(cause) = event else {
+            self.vectors(kept);
             // whoever asked for so many steps is no part of the machine: there is no trap
             let old = self.host.processor().psw;
             self.leave(old, steps);
@@ -219,7 +239,8 @@ impl<H: Machine> Monitor<H> {
         };
         self.host.trap(cause);
         self.guest_mut().counts.traps += 1;
-        let old = Psw::unpack(self.host.memory()[0], self.host.isa().format);
+        let [old, _] = self.vectors(kept);
+        let old = Psw::unpack(old, self.host.isa().format);
         if cause == Cause::Timer && alarm == Alarm::Quantum {
             self.guest_mut().counts.quanta += 1;
             self.leave(old, steps - 1);
@@ -231,6 +252,14 @@ impl<H: Machine> Monitor<H> {
         match cause {
             Cause::Privileged if supervisor => self.interpret(),
             _ => Err(cause.into()),
+        }
+    }
+
+    /// Sets the machine's first two words; what was there, which is a guest's where its addresses are real.
+    fn vectors(&mut self, new: [Word; 2]) -> [Word; 2] {
+        match self.host.memory_mut().first_chunk_mut() {
+            Some(words) => std::mem::replace(words, new),
+            None => [0; 2],
         }
     }
 

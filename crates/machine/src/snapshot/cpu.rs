@@ -43,6 +43,37 @@ pub(crate) struct CpuV1 {
     nmi_pending: bool,
 }
 
+/// What models from the newest on have besides, version 1: a section of its own, so that those of the others stay as they
+/// are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LaterV1 {
+    xcr0: u32,
+    cpuid_faulting: bool,
+    tsc_aux: u32,
+}
+
+impl LaterV1 {
+    /// Whether a model has these registers.
+    pub(crate) fn belongs(model: CpuModel) -> bool {
+        model >= CpuModel::Newest
+    }
+
+    /// The registers of a CPU that has them.
+    pub(crate) fn of(c: &State) -> Option<LaterV1> {
+        let all = LaterV1 { xcr0: c.xcr0, cpuid_faulting: c.cpuid_faulting, tsc_aux: c.tsc_aux };
+        LaterV1::belongs(c.model).then_some(all)
+    }
+
+    /// Puts them into the CPU; `Err` names the one that no CPU can have so.
+    pub(crate) fn thaw(&self, c: &mut State) -> Result<(), &'static str> {
+        if !matches!(self.xcr0, 1 | 3) {
+            return Err("XCR0");
+        }
+        (c.xcr0, c.cpuid_faulting, c.tsc_aux) = (self.xcr0, self.cpuid_faulting, self.tsc_aux);
+        Ok(())
+    }
+}
+
 /// The FPU, version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct FpuV1 {

@@ -24,6 +24,8 @@ pub use file::write_atomically;
 /// Where media are.
 pub(crate) const PLACES: [&str; 6] =
     ["floppy drive 1", "floppy drive 2", "IDE place 1", "IDE place 2", "IDE place 3", "IDE place 4"];
+/// The section of the CPU's registers that only later models have.
+const LATER: &str = "cpu-later";
 /// Bytes of memory in a section.
 const CHUNK: usize = 16 << 20;
 
@@ -99,7 +101,9 @@ impl Machine {
         let cpu = pc_state::encode("cpu", &cpu::CpuV1::of(&self.cpu));
         let nic = self.vmm.board.nic().map(|n| NicV1 { pci: n.kind == NicKind::Pci, mac: n.mac });
         let nic = nic.map(|n| pc_state::encode("nic", &n));
-        for part in [machine].into_iter().chain(nic).chain([cpu]).chain(self.vmm.board.parts()) {
+        let later = cpu::LaterV1::of(&self.cpu).map(|l| pc_state::encode(LATER, &l));
+        let parts = [machine].into_iter().chain(nic).chain([cpu]).chain(later);
+        for part in parts.chain(self.vmm.board.parts()) {
             w.section(part.name, part.version, &part.bytes)?;
         }
         for (name, bytes) in self.vmm.board.private_writes() {
@@ -216,6 +220,10 @@ impl Machine {
     fn restore<R: Read>(&mut self, reader: &mut Reader<R>, mut saved: Head) -> Result<(), SnapshotError> {
         let mut missing = self.vmm.board.part_names();
         missing.push("cpu");
+        if cpu::LaterV1::belongs(self.config.model) {
+            missing.push(LATER);
+        }
+        let mut later: Option<cpu::LaterV1> = None;
         let mut private: Vec<(String, Vec<u8>)> = Vec::new();
         let mut seen = HashSet::new();
         while let Some(s) = saved.next.take().map_or_else(|| reader.next_section(), |s| Ok(Some(s)))? {
@@ -226,6 +234,8 @@ impl Machine {
             if s.name == "cpu" {
                 let cpu: cpu::CpuV1 = decode(&s)?;
                 self.cpu = cpu.thaw(self.config.model).map_err(|field| unusable("cpu", field))?;
+            } else if s.name == LATER && cpu::LaterV1::belongs(self.config.model) {
+                later = Some(decode(&s)?);
             } else if let Some((name, number)) = s.name.split_once('.') {
                 let count = number.parse::<usize>().ok().filter(|n| n.to_string() == number);
                 let number = count.ok_or_else(|| SnapshotError::Unknown(s.name.clone()))?;
@@ -242,6 +252,9 @@ impl Machine {
         }
         if let Some(name) = missing.first() {
             return Err(SnapshotError::Missing(name));
+        }
+        if let Some(later) = later {
+            later.thaw(&mut self.cpu).map_err(|field| unusable(LATER, field))?;
         }
         self.vmm.board.set_private_writes(&private).map_err(SnapshotError::Unknown)?;
         if saved.machine.clock > Clock::END {

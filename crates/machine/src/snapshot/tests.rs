@@ -9,14 +9,22 @@ use disk::Overlay;
 use interp::Interpreter;
 
 fn machine() -> Machine {
-    let config = Config { memory: 1 << 20, model: CpuModel::N270, deterministic: true, epoch: 0 };
+    machine_of(CpuModel::N270)
+}
+
+fn machine_of(model: CpuModel) -> Machine {
+    let config = Config { memory: 1 << 20, model, deterministic: true, epoch: 0 };
     let mut machine = Machine::new(config, Box::new(Interpreter::default())).expect("1 MiB");
     machine.board().insert_floppy(0, Box::new(MemoryBlock::new(vec![0; 320 * 512])));
     machine
 }
 
 fn sections() -> Vec<Section> {
-    let file = machine().save(Vec::new()).expect("written");
+    sections_of(&mut machine())
+}
+
+fn sections_of(machine: &mut Machine) -> Vec<Section> {
+    let file = machine.save(Vec::new()).expect("written");
     let mut reader = Reader::new(&file[..]).expect("a snapshot");
     std::iter::from_fn(|| reader.next_section().expect("a section")).collect()
 }
@@ -82,4 +90,24 @@ fn an_empty_floppy_drive_outlasts_a_reset() {
         pc.eject_floppy(0);
     });
     assert!(loaded.is_ok(), "{:?}", loaded.err());
+}
+
+/// XCR0, CPUID faulting and IA32_TSC_AUX have a section where the model has them, and there only.
+#[test]
+fn registers_of_later_models() {
+    assert!(sections().iter().all(|s| s.name != super::LATER));
+    let mut later = machine_of(CpuModel::Newest);
+    let cpu = later.cpu_mut();
+    (cpu.xcr0, cpu.cpuid_faulting, cpu.tsc_aux) = (3, true, 0x1234_5678);
+    let all = sections_of(&mut later);
+    let loaded = load(&all).expect("as it was saved");
+    let registers = |c: &::cpu::State| (c.xcr0, c.cpuid_faulting, c.tsc_aux);
+    assert_eq!(registers(loaded.cpu()), (3, true, 0x1234_5678));
+    let place = all.iter().position(|s| s.name == super::LATER).expect("a section");
+    let without = |n: usize| all.iter().enumerate().filter(move |(i, _)| *i != n).map(|(_, s)| s.clone());
+    assert!(load(&without(place).collect::<Vec<_>>()).is_err_and(|e| e.to_string().contains("cpu-later")));
+    let mut none: Vec<_> = all.clone();
+    none[place].bytes[0] = 2;
+    assert!(load(&none).is_err_and(|e| e.to_string().contains("XCR0")));
+    assert!(with(all[place].clone()).contains("does not know"), "an N270 has none");
 }

@@ -1,7 +1,8 @@
-//! Control, debug and model-specific registers, HLT, caches, time (SDM vol. 2 and 3A, ch. 2).
+//! Control and debug registers, HLT, caches, time (SDM vol. 2 and 3A, ch. 2).
 
+use super::cpuid::Chip;
 use super::operand::{effective_address, read_operand, write_operand};
-use crate::{APIC_BASE, APIC_BSP, APIC_ENABLE, Atom, System};
+use crate::{Atom, System};
 use cpu::{Activity, CpuModel, Fault, Flow, Insn, State, cr0, cr4, reg};
 
 /// SMSW. A register destination gets all of CR0 with a 32-bit operand.
@@ -131,10 +132,12 @@ pub fn load_pdptes<S: System>(s: &mut S, cr0: u32, cr3: u32, cr4: u32) -> Result
 pub fn cr4_known(model: CpuModel) -> u32 {
     let pentium = cr4::VME | cr4::PVI | cr4::TSD | cr4::DE | cr4::PSE | cr4::MCE;
     let p6 = pentium | cr4::PAE | cr4::PGE | cr4::PCE;
+    let p3 = p6 | cr4::OSFXSR | cr4::OSXMMEXCPT;
     match model {
         CpuModel::Pentium => pentium,
         CpuModel::Pentium2 => p6 | cr4::OSFXSR,
-        CpuModel::Pentium3 | CpuModel::Pentium4 | CpuModel::N270 => p6 | cr4::OSFXSR | cr4::OSXMMEXCPT,
+        CpuModel::Pentium3 | CpuModel::Pentium4 | CpuModel::N270 => p3,
+        CpuModel::Newest => p3 | cr4::UMIP | cr4::OSXSAVE,
         _ => 0,
     }
 }
@@ -254,7 +257,7 @@ pub fn rdtsc<S: System>(s: &mut S) -> Result<Flow, Fault> {
     Ok(Flow::Continue)
 }
 
-fn set_pair(cpu: &mut State, value: u64) {
+pub(super) fn set_pair(cpu: &mut State, value: u64) {
     cpu.set_r32(reg::AX, value as u32);
     cpu.set_r32(reg::DX, (value >> 32) as u32);
 }
@@ -275,92 +278,40 @@ pub fn rdpmc<S: System>(s: &mut S) -> Result<Flow, Fault> {
     Ok(Flow::Continue)
 }
 
-/// Model-specific registers (SDM vol. 4).
-mod msr {
-    pub(super) const TSC: u32 = 0x10;
-    pub(super) const PLATFORM_ID: u32 = 0x17;
-    pub(super) const APIC_BASE: u32 = 0x1b;
-    pub(super) const BIOS_SIGN_ID: u32 = 0x8b;
-    pub(super) const SYSENTER_CS: u32 = 0x174;
-    pub(super) const SYSENTER_EIP: u32 = 0x176;
-    pub(super) const MISC_ENABLE: u32 = 0x1a0;
-    pub(super) const EFER: u32 = 0xc000_0080;
-}
-
-/// EFER.NXE; the models here know no other bit.
-const EFER_NXE: u64 = 1 << 11;
-
-/// RDMSR.
+/// RDTSCP: the counter, and IA32_TSC_AUX in ECX.
 ///
 /// # Errors
-/// #GP(0) at CPL > 0 or for a register that is not there.
-pub fn rdmsr<S: System>(s: &mut S) -> Result<Flow, Fault> {
-    s.require_cpl_0()?;
-    let n = s.state().r32(reg::CX);
-    let value = match n {
-        msr::TSC => s.time_stamp(),
-        msr::PLATFORM_ID | msr::BIOS_SIGN_ID if s.state().model >= CpuModel::Pentium2 => 0,
-        // the Pentium's APIC is switched by a pin
-        msr::APIC_BASE if s.state().model >= CpuModel::Pentium2 => s.apic_base().into(),
-        msr::SYSENTER_CS..=msr::SYSENTER_EIP if s.state().model >= CpuModel::Pentium2 => {
-            u64::from(s.state().sysenter[(n - msr::SYSENTER_CS) as usize])
-        }
-        msr::MISC_ENABLE if s.state().model >= CpuModel::Pentium4 => 1,
-        msr::EFER if s.state().model >= CpuModel::N270 => s.state().efer,
-        _ => return illegal(s),
-    };
-    set_pair(s.state_mut(), value);
+/// #GP(0) with CR4.TSD at CPL > 0.
+pub fn rdtscp<S: System>(s: &mut S) -> Result<Flow, Fault> {
+    let flow = rdtsc(s)?;
+    let aux = s.state().tsc_aux;
+    s.state_mut().set_r32(reg::CX, aux);
+    Ok(flow)
+}
+
+/// RDPID: IA32_TSC_AUX, at every CPL.
+///
+/// # Errors
+/// None.
+pub fn rdpid<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
+    let aux = s.state().tsc_aux;
+    s.state_mut().set_r32(insn.reg[0], aux);
     Ok(Flow::Continue)
 }
 
-fn illegal<S: System>(s: &mut S) -> Result<Flow, Fault> {
-    s.ask(Atom::ValueLegal, false);
-    Err(Fault::GP0)
-}
-
-/// WRMSR.
+/// CPUID (SDM vol. 2): what the model shows. Not privileged, and shows the machine: sensitive. CPUID faulting
+/// (SDM vol. 4, MSR 140H) keeps it for CPL 0; there is no SMM, which it would not hold in.
 ///
 /// # Errors
-/// #GP(0) at CPL > 0, for a register that is not there or a value that it does not take.
-pub fn wrmsr<S: System>(s: &mut S) -> Result<Flow, Fault> {
-    s.require_cpl_0()?;
-    let n = s.state().r32(reg::CX);
-    let value = u64::from(s.state().r32(reg::AX)) | u64::from(s.state().r32(reg::DX)) << 32;
-    match n {
-        msr::TSC => {
-            let now = s.time_stamp();
-            let cpu = s.state_mut();
-            cpu.tsc_offset = cpu.tsc_offset.wrapping_add(value.wrapping_sub(now));
-        }
-        msr::BIOS_SIGN_ID if s.state().model >= CpuModel::Pentium2 => {}
-        msr::APIC_BASE if s.state().model >= CpuModel::Pentium2 => {
-            let known = u64::from(APIC_BASE | APIC_ENABLE | APIC_BSP);
-            if !s.ask(Atom::ValueLegal, value & !known == 0) {
-                return Err(Fault::GP0);
-            }
-            s.set_apic_base(value as u32);
-        }
-        msr::SYSENTER_CS..=msr::SYSENTER_EIP if s.state().model >= CpuModel::Pentium2 => {
-            s.state_mut().sysenter[(n - msr::SYSENTER_CS) as usize] = value as u32;
-        }
-        msr::MISC_ENABLE if s.state().model >= CpuModel::Pentium4 => {}
-        msr::EFER if s.state().model >= CpuModel::N270 && value & !EFER_NXE == 0 => {
-            s.state_mut().efer = value;
-            s.address_space_changed();
-        }
-        _ => return illegal(s),
-    }
-    Ok(Flow::Continue)
-}
-
-/// CPUID (SDM vol. 2): what the model shows. Not privileged, and shows the machine: sensitive.
-///
-/// # Errors
-/// None on models that have it.
+/// #GP(0) with CPUID faulting at CPL > 0.
 pub fn cpuid<S: System>(s: &mut S) -> Result<Flow, Fault> {
-    let apic = s.apic_enabled();
+    let faulting = s.state().cpuid_faulting;
+    if s.ask(Atom::CpuidFaulting, faulting) {
+        s.require_cpl_0()?;
+    }
+    let chip = Chip { apic: s.apic_enabled(), osxsave: s.os_xsave(), model: s.state().model };
     let cpu = s.state_mut();
-    let [a, b, c, d] = super::cpuid::leaf(cpu.model, cpu.r32(reg::AX), apic);
+    let [a, b, c, d] = chip.leaf(cpu.r32(reg::AX), cpu.r32(reg::CX));
     for (r, v) in [(reg::AX, a), (reg::BX, b), (reg::CX, c), (reg::DX, d)] {
         cpu.set_r32(r, v);
     }

@@ -224,54 +224,45 @@ fn fx_operand<S: System>(s: &mut S, insn: &Insn, write: bool) -> Result<u32, Fau
     Ok(at)
 }
 
-/// FXSAVE. XMM registers and MXCSR are stored where CR4.OSFXSR is set.
-///
-/// # Errors
-/// #NM, #GP(0) for alignment; faults of the destination.
-pub fn fxsave<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
-    let at = fx_operand(s, insn, true)?;
+/// Stores the x87 unit as an FXSAVE image has it.
+pub(super) fn store_x87<S: System>(s: &mut S, at: u32) -> Result<(), Fault> {
     let f = s.state().fpu;
     let head = u64::from(f.control)
         | u64::from(f.status) << 16
         | u64::from(f.occupied) << 32
         | u64::from(f.opcode) << 48;
-    let (mxcsr, mask) = (s.state().mxcsr, mxcsr_mask(s.state().model));
-    let sse = s.cr4_has(Atom::OsFxsr, cr4::OSFXSR);
     s.store(at, 8, head, Privilege::Current)?;
     s.store(at.wrapping_add(8), 8, u64::from(f.ip) | u64::from(f.cs) << 32, Privilege::Current)?;
     s.store(at.wrapping_add(16), 8, u64::from(f.dp) | u64::from(f.ds) << 32, Privilege::Current)?;
-    s.store(at.wrapping_add(24), 8, u64::from(mxcsr) | u64::from(mask) << 32, Privilege::Current)?;
     for n in 0..8u32 {
         let r = f.registers[(top(&f) + n as usize) % 8];
         let slot = at.wrapping_add(32 + 16 * n);
         s.store(slot, 8, r.significand, Privilege::Current)?;
         s.store(slot.wrapping_add(8), 8, u64::from(r.exponent), Privilege::Current)?;
     }
-    if sse {
-        for n in 0..8u32 {
-            let v = s.state().xmm[n as usize];
-            let slot = at.wrapping_add(160 + 16 * n);
-            s.store(slot, 8, v as u64, Privilege::Current)?;
-            s.store(slot.wrapping_add(8), 8, (v >> 64) as u64, Privilege::Current)?;
-        }
-    }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
-/// FXRSTOR.
-///
-/// # Errors
-/// #NM, #GP(0) for alignment or reserved bits of MXCSR; faults of the source.
-pub fn fxrstor<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
-    let at = fx_operand(s, insn, false)?;
-    let quad = |s: &mut S, offset: u32| s.load(at.wrapping_add(offset), 8, Privilege::Current);
-    let (head, ip, dp) = (quad(s, 0)?, quad(s, 8)?, quad(s, 16)?);
-    let mxcsr = quad(s, 24)? as u32;
-    let sse = s.cr4_has(Atom::OsFxsr, cr4::OSFXSR);
-    let legal = mxcsr & !mxcsr_mask(s.state().model) == 0;
-    if sse && !s.ask(Atom::ValueLegal, legal) {
-        return Err(Fault::GP0);
+/// Stores MXCSR and its mask, as an FXSAVE image has them.
+pub(super) fn store_mxcsr<S: System>(s: &mut S, at: u32) -> Result<(), Fault> {
+    let (mxcsr, mask) = (s.state().mxcsr, mxcsr_mask(s.state().model));
+    s.store(at.wrapping_add(24), 8, u64::from(mxcsr) | u64::from(mask) << 32, Privilege::Current)
+}
+
+/// Stores XMM0 to XMM7 likewise.
+pub(super) fn store_xmm<S: System>(s: &mut S, at: u32) -> Result<(), Fault> {
+    for n in 0..8u32 {
+        let v = s.state().xmm[n as usize];
+        let slot = at.wrapping_add(160 + 16 * n);
+        s.store(slot, 8, v as u64, Privilege::Current)?;
+        s.store(slot.wrapping_add(8), 8, (v >> 64) as u64, Privilege::Current)?;
     }
+    Ok(())
+}
+
+/// The x87 unit of an FXSAVE image.
+pub(super) fn load_x87<S: System>(s: &mut S, at: u32) -> Result<Fpu, Fault> {
+    let (head, ip, dp) = (quad(s, at, 0)?, quad(s, at, 8)?, quad(s, at, 16)?);
     let mut f = Fpu {
         control: head as u16 | 0x40,
         status: (head >> 16) as u16,
@@ -284,17 +275,63 @@ pub fn fxrstor<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
         ..Fpu::default()
     };
     for n in 0..8 {
-        let (significand, exponent) = (quad(s, 32 + 16 * n as u32)?, quad(s, 40 + 16 * n as u32)? as u16);
+        let slot = 32 + 16 * n as u32;
+        let (significand, exponent) = (quad(s, at, slot)?, quad(s, at, slot + 8)? as u16);
         f.registers[(top(&f) + n) % 8] = Register { significand, exponent };
     }
     summarise(&mut f);
-    s.state_mut().fpu = f;
+    Ok(f)
+}
+
+/// MXCSR of an FXSAVE image.
+pub(super) fn load_mxcsr<S: System>(s: &mut S, at: u32) -> Result<u32, Fault> {
+    Ok(quad(s, at, 24)? as u32)
+}
+
+/// XMM0 to XMM7 of an FXSAVE image.
+pub(super) fn load_xmm<S: System>(s: &mut S, at: u32) -> Result<(), Fault> {
+    for n in 0..8 {
+        let (low, high) = (quad(s, at, 160 + 16 * n)?, quad(s, at, 168 + 16 * n)?);
+        s.state_mut().xmm[n as usize] = u128::from(low) | u128::from(high) << 64;
+    }
+    Ok(())
+}
+
+fn quad<S: System>(s: &mut S, at: u32, offset: u32) -> Result<u64, Fault> {
+    s.load(at.wrapping_add(offset), 8, Privilege::Current)
+}
+
+/// FXSAVE. XMM registers and MXCSR are stored where CR4.OSFXSR is set.
+///
+/// # Errors
+/// #NM, #GP(0) for alignment; faults of the destination.
+pub fn fxsave<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
+    let at = fx_operand(s, insn, true)?;
+    let sse = s.cr4_has(Atom::OsFxsr, cr4::OSFXSR);
+    store_x87(s, at)?;
+    store_mxcsr(s, at)?;
+    if sse {
+        store_xmm(s, at)?;
+    }
+    Ok(Flow::Continue)
+}
+
+/// FXRSTOR.
+///
+/// # Errors
+/// #NM, #GP(0) for alignment or reserved bits of MXCSR; faults of the source.
+pub fn fxrstor<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
+    let at = fx_operand(s, insn, false)?;
+    let mxcsr = load_mxcsr(s, at)?;
+    let sse = s.cr4_has(Atom::OsFxsr, cr4::OSFXSR);
+    let legal = mxcsr & !mxcsr_mask(s.state().model) == 0;
+    if sse && !s.ask(Atom::ValueLegal, legal) {
+        return Err(Fault::GP0);
+    }
+    s.state_mut().fpu = load_x87(s, at)?;
     if sse {
         s.state_mut().mxcsr = mxcsr;
-        for n in 0..8 {
-            let (low, high) = (quad(s, 160 + 16 * n)?, quad(s, 168 + 16 * n)?);
-            s.state_mut().xmm[n as usize] = u128::from(low) | u128::from(high) << 64;
-        }
+        load_xmm(s, at)?;
     }
     Ok(Flow::Continue)
 }

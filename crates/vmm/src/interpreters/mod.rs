@@ -12,6 +12,7 @@ pub mod fpu;
 mod gates;
 pub mod interrupt;
 pub mod io;
+pub mod msr;
 pub mod operand;
 pub mod returns;
 pub mod segments;
@@ -20,6 +21,7 @@ pub mod stack;
 mod task_state;
 pub mod tasks;
 pub mod transfer;
+pub mod xsave;
 
 use crate::System;
 use cpu::{Fault, Flow, Insn};
@@ -80,9 +82,11 @@ fn interpret_system<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Resu
         R::Invlpg => control::invlpg(s, insn),
         R::Invd | R::Wbinvd => control::cache_control(s),
         R::Hlt => control::hlt(s),
-        R::Rdmsr => control::rdmsr(s),
-        R::Wrmsr => control::wrmsr(s),
+        R::Rdmsr => msr::rdmsr(s),
+        R::Wrmsr => msr::wrmsr(s),
         R::Rdtsc => control::rdtsc(s),
+        R::Rdtscp => control::rdtscp(s),
+        R::Rdpid => control::rdpid(s, insn),
         R::Rdpmc => control::rdpmc(s),
         R::Cpuid => control::cpuid(s),
         R::Fnstenv => fpu::fnstenv(s, insn),
@@ -92,6 +96,11 @@ fn interpret_system<S: System>(s: &mut S, insn: &Insn, routine: Routine) -> Resu
         R::Fxsave => fpu::fxsave(s, insn),
         R::Fxrstor => fpu::fxrstor(s, insn),
         R::Fwait => fpu::wait(s),
+        R::Xgetbv => xsave::xgetbv(s),
+        R::Xsetbv => xsave::xsetbv(s),
+        R::Xsave => xsave::xsave(s, insn),
+        R::Xsavec => xsave::xsavec(s, insn),
+        R::Xrstor => xsave::xrstor(s, insn),
         // UD2 is meant to; MONITOR and MWAIT are not of these models' CPUID, nor is there SMM
         _ => Err(Fault::UD),
     }

@@ -6,6 +6,7 @@ mod apic;
 mod coprocessor;
 mod descriptors;
 mod events;
+mod extended;
 mod fake;
 mod flags;
 mod interrupts;

@@ -11,6 +11,8 @@ mod coprocessor;
 mod descriptors;
 #[path = "../interpreters/events.rs"]
 mod events;
+#[path = "../interpreters/extended.rs"]
+mod extended;
 #[path = "../interpreters/fake.rs"]
 mod fake;
 #[path = "../interpreters/flags.rs"]
