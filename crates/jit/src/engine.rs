@@ -7,19 +7,19 @@ use crate::cache::{CodeCache, NoExecutableMemory};
 use crate::callout::callout;
 use crate::config::{Arithmetic, Config, Lookup};
 use crate::context::{Context, Exit};
+use crate::formation::Compilers;
 use crate::hints::Hints;
 use crate::key::Key;
 use crate::mapped::{Mapped, Sink, Source};
 use crate::mxcsr;
-use crate::plan::{Plan, Profile, Tier, plan};
-use crate::region::{self, Options};
-use crate::regions::{Region, Regions};
+use crate::region::Options;
+use crate::regions::Regions;
 use crate::settle::settle;
 use crate::stubs;
 use crate::tagged::{missed, store_missed};
-use crate::worker::{Compiler, Job, Made, Worker};
+use crate::worker::{Compiler, Worker};
 use crate::x87;
-use cpu::{CpuModel, Engine, Meter, Monitor, State, StopReason, seg};
+use cpu::{Engine, Meter, Monitor, State, StopReason, seg};
 use interp::Interpreter;
 use mem::{Memory, PAGE_SHIFT, Trace};
 
@@ -44,28 +44,20 @@ pub(crate) struct Call {
 
 type Enter = unsafe extern "C" fn(*mut Context, *mut State, u64, u64);
 
-/// Who compiles.
-enum Compilers {
-    /// The engine itself, while the guest waits.
-    Here(Box<Compiler>),
-    /// A thread, while the guest goes on in the interpreter.
-    Beside(Worker),
-}
-
 /// The JIT engine.
 pub struct Jit {
-    interpreter: Interpreter,
-    regions: Regions,
-    cache: CodeCache,
-    compilers: Compilers,
-    context: Box<Context>,
+    pub(crate) interpreter: Interpreter,
+    pub(crate) regions: Regions,
+    pub(crate) cache: CodeCache,
+    pub(crate) compilers: Compilers,
+    pub(crate) context: Box<Context>,
     enter: Enter,
-    hints: Hints,
-    hot: u32,
+    pub(crate) hints: Hints,
+    pub(crate) hot: u32,
     /// The budget ended, and the guest stands anywhere in a block.
     interrupted: bool,
-    meter: Meter,
-    sink: Option<Sink>,
+    pub(crate) meter: Meter,
+    pub(crate) sink: Option<Sink>,
 }
 
 impl Jit {
@@ -168,36 +160,6 @@ impl Jit {
             };
         }
         self
-    }
-}
-
-struct Ran<'a> {
-    interpreter: &'a Interpreter,
-    regions: &'a Regions,
-    hints: &'a Hints,
-    /// Runs that make a block worth a place in a region.
-    warm: u32,
-    /// The region that is compiled again.
-    replaces: Option<u32>,
-    key: Key,
-    size: cpu::Key,
-}
-
-impl Profile for Ran<'_> {
-    fn ran(&self, physical: u32) -> bool {
-        self.interpreter.runs(physical, self.size) >= self.warm
-    }
-    fn compiled(&self, physical: u32) -> bool {
-        self.regions.expects_other_door(physical, self.key, self.replaces)
-    }
-    fn outside(&self, physical: u32) -> bool {
-        self.hints.outside(physical)
-    }
-    fn apart(&self, physical: u32) -> bool {
-        self.hints.apart(physical)
-    }
-    fn followers(&self, physical: u32, bytes: u32) -> Vec<u32> {
-        self.interpreter.followers(physical, self.size, bytes).collect()
     }
 }
 
@@ -330,29 +292,6 @@ impl Jit {
         stopped
     }
 
-    /// Compiles the block at EIP if it has run often, and says when it is looked at again.
-    #[inline]
-    fn consider(&mut self, cpu: &State, mem: &mut Memory, key: Key) {
-        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
-        let entry = mem.lookup_execute(linear);
-        if entry == 0 {
-            return;
-        }
-        let physical = mem.physical_of(entry, linear);
-        let Some(runs) = self.interpreter.due(cpu, mem) else { return };
-        let hot = self.hints.hot(physical >> PAGE_SHIFT, self.hot);
-        if runs < hot {
-            return self.interpreter.ask_again(physical, cpu.key(), hot);
-        }
-        // the blocks of a loop get hot in the same turn: the first one's region has them all
-        if self.regions.will_cover(physical, key) {
-            return self.interpreter.ask_later(physical, cpu.key(), hot);
-        }
-        // the region may be dropped one day
-        self.interpreter.ask_again(physical, cpu.key(), runs.saturating_add(64));
-        self.compile(cpu, mem, key);
-    }
-
     fn enter(
         &mut self,
         cpu: &mut State,
@@ -395,128 +334,6 @@ impl Jit {
             _ => Exit::Lookup,
         })
         .inspect(|&exit| self.meter.exits[exit as usize] += 1)
-    }
-
-    /// Compiles the region at EIP.
-    fn compile(&mut self, cpu: &State, mem: &mut Memory, key: Key) {
-        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
-        let entry = mem.lookup_execute(linear);
-        if entry == 0 || self.regions.expects_door(mem.physical_of(entry, linear), key) {
-            return;
-        }
-        let tier = if self.hot == 0 { Tier::Second } else { Tier::First };
-        if let Some(plan) = self.plan((cpu.model, linear), mem, key, tier, None) {
-            self.order(mem, plan, linear);
-        }
-    }
-
-    /// The plan of a region with its head at a linear address, which may replace another.
-    fn plan(
-        &self,
-        head: (CpuModel, u32),
-        mem: &Memory,
-        key: Key,
-        tier: Tier,
-        replaces: Option<u32>,
-    ) -> Option<Plan> {
-        let profile = Ran {
-            interpreter: &self.interpreter,
-            regions: &self.regions,
-            hints: &self.hints,
-            warm: self.hot / 4,
-            replaces,
-            key,
-            size: key.size(),
-        };
-        plan(head, mem, key, &profile, tier)
-    }
-
-    /// The budget has ended in a region, with EIP at one of its doors: where that happens often it is compiled again
-    /// from there, with its loops unrolled, and is used until that is done.
-    fn sample(&mut self, cpu: &State, mem: &mut Memory, key: Key) {
-        let id = self.context.region;
-        if !self.regions.get_mut(id).is_some_and(Region::sample) {
-            return;
-        }
-        let serial = self.regions.serial(id);
-        let here = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
-        let entry = mem.lookup_execute(here);
-        if entry == 0 {
-            return;
-        }
-        let physical = mem.physical_of(entry, here);
-        let head = self.regions.get_mut(id).map_or(physical, |r| r.head.0);
-        let same_page = head >> PAGE_SHIFT == physical >> PAGE_SHIFT;
-        let linear = if same_page { here.wrapping_sub(physical).wrapping_add(head) } else { here };
-        let plan = self.plan((cpu.model, linear), mem, key, Tier::Second, Some(id)).filter(|p| p.unrolled);
-        if let Some(plan) = plan {
-            self.order(mem, Plan { replaces: serial.map(|s| (id, s)), ..plan }, linear);
-        }
-    }
-
-    /// Has a plan compiled: by the worker, or at once where there is none.
-    fn order(&mut self, mem: &mut Memory, mut plan: Plan, head: u32) {
-        plan.id = self.regions.reserve();
-        let serial = self.regions.announce(&plan, head, &region::entry_offsets(&plan));
-        // seen from now on, so that what is written meanwhile is known
-        for p in &plan.pages {
-            mem.add_code(p.frame, p.grains);
-        }
-        let job = Job { plan, head, serial };
-        let made = match &mut self.compilers {
-            Compilers::Here(compiler) => compiler.compile(job),
-            Compilers::Beside(worker) => match worker.hand_over(job) {
-                Ok(()) => return,
-                Err(id) => return self.regions.kill(id),
-            },
-        };
-        self.meter.compile_nanos += made.nanos;
-        self.install(made);
-    }
-
-    /// Takes what the worker has done.
-    #[inline]
-    fn collect(&mut self) {
-        while let Compilers::Beside(worker) = &self.compilers
-            && let Some(made) = worker.take()
-        {
-            self.meter.compile_nanos += made.nanos;
-            self.install(made);
-        }
-    }
-
-    fn install(&mut self, made: Made) {
-        let Made { job: Job { plan, head, serial }, code, .. } = made;
-        if !self.regions.awaits(plan.id, serial) {
-            return;
-        }
-        if let Some((old, announced)) = plan.replaces.filter(|_| code.is_some())
-            && self.regions.awaits(old, announced)
-        {
-            self.regions.kill(old);
-        }
-        let Some(bytes) = code else { return self.regions.kill(plan.id) };
-        let Some(code) = self.cache.place(&bytes) else {
-            // full: everything goes, and what is hot comes back
-            self.regions.clear();
-            self.cache.clear();
-            self.meter.flushes += 1;
-            return;
-        };
-        if let Some(sink) = &mut self.sink {
-            let source = Source::Guest { linear: head, code32: plan.key.code32() };
-            sink(Mapped { address: code, bytes: bytes.len(), source });
-        }
-        self.meter.compiled_regions += 1;
-        self.meter.compiled_instructions += plan.instructions as u64;
-        let offsets = region::entry_offsets(&plan);
-        let (id, size) = (plan.id, plan.key.size());
-        let doors = self.regions.install(plan, head, &offsets, code);
-        // what cannot be entered, but is run as often again in spite of it, gets a region of its own
-        for &(physical, _) in self.regions.blocks(id) {
-            self.interpreter.ask_later(physical, size, self.hints.hot(physical >> PAGE_SHIFT, self.hot));
-        }
-        doors.into_iter().for_each(|physical| self.interpreter.ask_again(physical, size, 0));
     }
 
     /// Has the interpreter redo an instruction. Where that happens again and again, and not because

@@ -47,7 +47,7 @@ pub(crate) fn finish(
         instructions,
         blocks,
         tier,
-        unrolled,
+        gains: unrolled,
         replaces: None,
         id: 0,
     }

@@ -27,6 +27,7 @@ mod explain;
 mod flags;
 mod flow;
 mod fold;
+mod formation;
 mod fpu;
 mod group;
 mod hints;

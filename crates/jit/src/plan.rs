@@ -10,8 +10,8 @@ use isa::{MAX_LENGTH, Mnemonic, Routine, decode, routine};
 use mem::{Memory, PAGE, PAGE_SHIFT};
 use std::collections::{HashMap, VecDeque};
 
-/// Instructions a region at most.
-const MOST: usize = 96;
+/// Instructions a region at most, in each tier.
+const MOST: [usize; 2] = [96, 160];
 /// Instructions a block at most.
 const LONGEST: usize = 64;
 /// Return sites that one RET is compared with at most.
@@ -130,8 +130,8 @@ pub(crate) struct Plan {
     pub(crate) written: Mask,
     pub(crate) instructions: usize,
     pub(crate) tier: Tier,
-    /// It has loops that were unrolled.
-    pub(crate) unrolled: bool,
+    /// It has more than the first tier's would: loops that were unrolled, or blocks of other regions.
+    pub(crate) gains: bool,
     /// The region whose place it takes, and the number that it was announced under.
     pub(crate) replaces: Option<(u32, u64)>,
     /// The region's name, told at exits.
@@ -172,6 +172,9 @@ struct Planner<'a, P> {
     /// For blocks that end in an indirect call or jump, by their offsets, the offsets that it has led to.
     seen: HashMap<u32, Vec<u32>>,
     sensitive: Vec<Insn>,
+    tier: Tier,
+    /// It has blocks of other regions: the second tier's has procedures that it calls within.
+    takes_in: bool,
     count: usize,
 }
 
@@ -194,6 +197,8 @@ pub(crate) fn plan(
         by_offset: HashMap::new(),
         seen: HashMap::new(),
         sensitive: Vec::new(),
+        tier,
+        takes_in: false,
         count: 0,
     };
     p.explore();
@@ -202,15 +207,15 @@ pub(crate) fn plan(
         let links = p.links();
         let pages = p.pages.into_iter().map(|(_, page)| page).collect();
         let plan = crate::flow::finish(p.blocks, pages, p.sensitive.into(), (key, model), tier);
-        Plan { links, ..plan }
+        Plan { links, gains: plan.gains || p.takes_in, ..plan }
     })
 }
 
 impl<P: Profile> Planner<'_, P> {
     fn explore(&mut self) {
-        let mut queue = VecDeque::from([0u32]);
-        while let Some(off) = queue.pop_front() {
-            if self.by_offset.contains_key(&off) || !self.wanted(off) {
+        let mut queue = VecDeque::from([(0u32, false)]);
+        while let Some((off, called)) = queue.pop_front() {
+            if self.by_offset.contains_key(&off) || !self.wanted(off, called) {
                 continue;
             }
             let (block, next) = self.block(off);
@@ -219,18 +224,19 @@ impl<P: Profile> Planner<'_, P> {
             }
             self.by_offset.insert(off, self.blocks.len());
             self.count += block.steps.len();
+            let site = call_at_end(&block);
             self.blocks.push(block);
-            queue.extend(next);
+            queue.extend(next.into_iter().map(|to| (to, called || site.is_some_and(|site| site != to))));
         }
         self.resolve();
     }
 
-    /// Worth a place in the region.
-    fn wanted(&mut self, off: u32) -> bool {
+    /// Worth a place in the region: it ran, and is no other region's, but for procedures that the second tier calls.
+    fn wanted(&mut self, off: u32, called: bool) -> bool {
         if off == 0 {
             return true;
         }
-        if self.count >= MOST {
+        if self.count >= MOST[self.tier as usize] {
             return false;
         }
         let linear = self.head.wrapping_add(off);
@@ -239,7 +245,10 @@ impl<P: Profile> Planner<'_, P> {
             return false;
         }
         let physical = self.mem.physical_of(entry, linear);
-        self.profile.ran(physical) && !self.profile.compiled(physical)
+        let compiled = self.profile.compiled(physical);
+        let wanted = self.profile.ran(physical) && (!compiled || called && self.tier == Tier::Second);
+        self.takes_in |= wanted && compiled;
+        wanted
     }
 
     /// One for each known way out to where code may be.
@@ -482,11 +491,7 @@ impl<P: Profile> Planner<'_, P> {
 
     /// Callees and return site of a block that ends in a CALL, all in the region.
     fn call(&self, n: usize) -> Option<(Vec<usize>, usize)> {
-        let step = self.blocks[n].steps.last()?;
-        if step.insn.code.mnemonic() != Mnemonic::Call {
-            return None;
-        }
-        let after = step.off.wrapping_add(u32::from(step.insn.len));
+        let after = call_at_end(&self.blocks[n])?;
         let end = &self.blocks[n].end;
         let callees = if matches!(end, End::Callout(..)) { Vec::new() } else { blocks_of(end) };
         (!callees.is_empty()).then_some((callees, *self.by_offset.get(&after)?))
@@ -511,6 +516,12 @@ impl<P: Profile> Planner<'_, P> {
         }
         seen
     }
+}
+
+/// The offset of the return site of a block that ends in a CALL.
+fn call_at_end(b: &Block) -> Option<u32> {
+    let step = b.steps.last().filter(|s| s.insn.code.mnemonic() == Mnemonic::Call)?;
+    Some(step.off.wrapping_add(u32::from(step.insn.len)))
 }
 
 /// The offsets from the head that an end leads to outside of the region.
