@@ -132,7 +132,8 @@ fn class(i: &Insn, t: &Touch, alone: bool, wild: Mask) -> Option<Class> {
 impl Lower<'_, '_> {
     /// Forgets all pages.
     pub(crate) fn forget_pages(&mut self) {
-        for n in 0..MOST {
+        let loops = self.recent.wild.iter().any(Option::is_some);
+        for n in 0..if loops { MOST } else { 0 } {
             let (page, entry) = (self.recent.pages[n], self.recent.entries[n]);
             let none = self.b.ins().iconst(I64, NONE);
             self.b.def_var(page, none);
