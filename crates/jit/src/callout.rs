@@ -49,7 +49,8 @@ unsafe fn perform(context: *mut Context, cpu: *mut State, len: u64, insn: *const
     cpu.retired = until - context.left as u64;
     let (before, user) = (cpu.retired, in_user_mode(cpu));
     if before >= until {
-        context.exit = Exit::Budget as u32;
+        // no region has ended here
+        (context.exit, context.region) = (Exit::Budget as u32, u32::MAX);
         return RETURN as u32;
     }
     let next = cpu.eip.wrapping_add(len as u32);

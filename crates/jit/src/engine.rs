@@ -233,7 +233,7 @@ impl Jit {
             Ok(_) if cpu.leave => Err(StopReason::Leave),
             Ok(Exit::Lookup) => Ok(()),
             Ok(Exit::Budget) => {
-                self.sample(cpu, mem, key);
+                self.sample(cpu, mem);
                 // the next turn begins where this one has ended, at a door
                 let enough = cpu.about && cpu.retired > began;
                 if enough { Err(StopReason::Budget) } else { self.interpret(cpu, mem, monitor, key) }

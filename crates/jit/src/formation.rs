@@ -6,7 +6,7 @@ use crate::key::Key;
 use crate::mapped::{Mapped, Source};
 use crate::plan::{Plan, Profile, Tier, plan};
 use crate::region;
-use crate::regions::{Region, Regions};
+use crate::regions::Regions;
 use crate::worker::{Compiler, Job, Made, Worker};
 use cpu::{CpuModel, State, seg};
 use interp::Interpreter;
@@ -110,24 +110,22 @@ impl Jit {
 
     /// The budget has ended in a region, with EIP at one of its doors: where that happens often it is compiled again
     /// from its head, with more in it, and is used until that is done.
-    pub(crate) fn sample(&mut self, cpu: &State, mem: &mut Memory, key: Key) {
-        let id = self.context.region;
-        if !self.regions.get_mut(id).is_some_and(Region::sample) {
+    pub(crate) fn sample(&mut self, cpu: &State, mem: &mut Memory) {
+        let (id, key) = (self.context.region, Key::of(cpu));
+        let Some(region) = self.regions.get_mut(id) else { return };
+        let (head, of) = region.head;
+        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+        if !region.sample() || of != key {
             return;
         }
-        let serial = self.regions.serial(id);
-        let here = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
-        let entry = mem.lookup_execute(here);
-        if entry == 0 {
+        let Some(linear) = beside(mem, linear, head) else { return };
+        if self.regions.expects_other_door(head, key, Some(id)) {
             return;
         }
-        let physical = mem.physical_of(entry, here);
-        let head = self.regions.get_mut(id).map_or(physical, |r| r.head.0);
-        let same_page = head >> PAGE_SHIFT == physical >> PAGE_SHIFT;
-        let linear = if same_page { here.wrapping_sub(physical).wrapping_add(head) } else { here };
         let plan = self.plan((cpu.model, linear), mem, key, Tier::Second, Some(id)).filter(|p| p.gains);
         if let Some(plan) = plan {
-            self.order(mem, Plan { replaces: serial.map(|s| (id, s)), ..plan }, linear);
+            let replaces = self.regions.serial(id).map(|serial| (id, serial));
+            self.order(mem, Plan { replaces, ..plan }, linear);
         }
     }
 
@@ -195,4 +193,11 @@ impl Jit {
         }
         doors.into_iter().for_each(|physical| self.interpreter.ask_again(physical, size, 0));
     }
+}
+
+/// The linear address of an address of the arena, in the page of another linear address.
+fn beside(mem: &Memory, linear: u32, physical: u32) -> Option<u32> {
+    let entry = mem.lookup_execute(linear);
+    let here = if entry == 0 { return None } else { mem.physical_of(entry, linear) };
+    (here >> PAGE_SHIFT == physical >> PAGE_SHIFT).then(|| linear.wrapping_sub(here).wrapping_add(physical))
 }
