@@ -50,6 +50,8 @@ unsafe fn perform(context: *mut Context, cpu: *mut State, len: u64, insn: *const
     let (before, user) = (cpu.retired, in_user_mode(cpu));
     if before >= until {
         context.exit = Exit::Budget as u32;
+        // nobody has said which region it is, and EIP is at none of its doors
+        context.region = u32::MAX;
         return RETURN as u32;
     }
     let next = cpu.eip.wrapping_add(len as u32);
