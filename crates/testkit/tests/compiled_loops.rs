@@ -425,6 +425,45 @@ fn check(theme: Theme, wide: bool) {
     }
 }
 
+/// Budgets end in regions again and again, so that they are compiled anew, with their loops unrolled, and replaced; code
+/// is written from outside meanwhile, before a result is there as well as after, and the cache overflows.
+fn check_replaced(make: fn() -> Jit) -> u64 {
+    let mut compiled_regions = 0;
+    for n in first()..first() + programs() / 4 {
+        let seed = 1000 + n;
+        let wide = n % 2 == 0;
+        let Program { code, mut r, soft, .. } = Program::new(seed, Theme::Pages, wide);
+        let (cpu, data) = prepared(seed, wide);
+        let listing: String = code.iter().map(|b| format!("{b:02x}")).collect();
+        let mut plain = Party::new(Interpreter::default(), &code, &cpu, &data);
+        let mut compiled = Party::new(make(), &code, &cpu, &data);
+        let mut until = 0;
+        for slice in 0..200 {
+            until += u64::from(100 + r.below(300));
+            assert_eq!(plain.run(until), compiled.run(until), "#{n} {listing}");
+            assert_eq!(plain.seen(), compiled.seen(), "#{n} {listing} in slice {slice}");
+            // first about when regions are compiled anew
+            let often = if (30..50).contains(&slice) { 8 } else { 60 };
+            if !soft.is_empty() && r.once_in(often) {
+                let at = u64::from(CODE + soft[r.below(soft.len() as u32) as usize]);
+                let byte = [r.below(256) as u8];
+                plain.mem.write_physical(at, &byte);
+                compiled.mem.write_physical(at, &byte);
+            }
+        }
+        compiled_regions += compiled.engine.meter().unwrap().compiled_regions;
+    }
+    compiled_regions
+}
+
+#[test]
+fn regions_that_are_replaced() {
+    let at_once = check_replaced(|| Jit::new(3).unwrap());
+    assert!(at_once > programs() / 4);
+    check_replaced(|| Jit::new(3).unwrap().beside());
+    check_replaced(|| Jit::with_cache(3, 6 << 10).unwrap().beside());
+}
+
 #[test]
 fn numbers() {
     check(Theme::Numbers, true);
