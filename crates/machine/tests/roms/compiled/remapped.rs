@@ -539,3 +539,36 @@ fn a_table_that_a_loop_fills_and_reads_through() {
     assert!(o.log.is_empty(), "{:?}", o.log);
     assert_eq!(o.result(0), 6 * COUNT * 0x1_0001);
 }
+
+/// The same by REP STOSD, which is done outside of compiled code and is no reason to leave it; nothing is flushed.
+#[test]
+fn another_frame_by_a_repeated_store() {
+    let mut o = Rig::protected(|a| {
+        asm! { a => mov dword_ptr(0x21_0000), 1; mov dword_ptr(0x22_0000), 0x1_0000; }
+        paging_on(a)?;
+        asm! { a =>
+            mov esi, 4 * TIMES;
+            mov ebx, PAGE;
+            mov eax, 0x22_0007;
+            xor ebp, ebp;
+            label "again";
+            xor eax, 0x3_0000;
+            mov edi, ENTRY;
+            mov ecx, 1;
+            rep_stosd;
+            mov edx, 10;
+            label "inner";
+            add ebp, dword_ptr(ebx);
+            dec edx;
+            jnz a.to("inner");
+            dec esi;
+            jnz a.to("again");
+            mov dword_ptr(RESULT), ebp;
+        }
+        Ok(())
+    })
+    .paged()
+    .hot()
+    .run();
+    assert_eq!(o.result(0), 20 * TIMES * 0x1_0001);
+}
