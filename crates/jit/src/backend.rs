@@ -12,9 +12,9 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 /// How much the compiler tries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Effort {
-    /// Quick code, quickly.
+    /// Quick code, quickly: instructions stay where they were written, which regions rely on ([`crate::raised`]).
     None,
-    /// Good code for the hottest regions.
+    /// Good code, for the engine's own routines.
     Speed,
 }
 

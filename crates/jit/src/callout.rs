@@ -49,7 +49,7 @@ unsafe fn perform(context: *mut Context, cpu: *mut State, len: u64, insn: *const
     cpu.retired = until - context.left as u64;
     let (before, user) = (cpu.retired, in_user_mode(cpu));
     if before >= until {
-        // no region has ended here
+        // no region has ended here, and EIP is at no door
         (context.exit, context.region) = (Exit::Budget as u32, u32::MAX);
         return RETURN as u32;
     }

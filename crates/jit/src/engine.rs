@@ -234,8 +234,8 @@ impl Jit {
             Ok(Exit::Lookup) => Ok(()),
             Ok(Exit::Budget) => {
                 self.sample(cpu, mem);
-                // the next turn begins where this one has ended, at a door
-                let enough = cpu.about && cpu.retired > began;
+                // the next turn begins where this one has ended: at a door, if anything of the budget is left
+                let enough = cpu.about && cpu.retired > began && cpu.retired < cpu.until;
                 if enough { Err(StopReason::Budget) } else { self.interpret(cpu, mem, monitor, key) }
             }
             Ok(Exit::Redo) if std::mem::take(&mut self.context.crossed) != 0 => {

@@ -404,3 +404,171 @@ fn frames_that_change_places_under_hot_accesses() {
     }
     assert_eq!(o.results(), [frames[0], frames[1], sum]);
 }
+
+/// A loop takes away the right to store to the page that its own stores go to, and a bit of an entry is all that says so:
+/// nothing but plain stores in the loop, no flush. What the manual leaves open has to be alike everywhere, and here a
+/// change of a table is seen at once.
+#[test]
+fn a_loop_that_makes_its_own_page_read_only() {
+    let mut o = Rig::protected(|a| {
+        on(a, 14, "fault")?;
+        paging_on(a)?;
+        asm! { a =>
+            mov eax, cr0;
+            or eax, 0x1_0000; // WP
+            mov cr0, eax;
+            mov ecx, 8 * TIMES;
+            mov edi, PAGE;
+            mov esi, ENTRY;
+            label "again";
+            mov eax, ecx;
+            and eax, 7;
+            dec eax;
+            shr eax, 30;
+            and eax, 2; // every eighth turn
+            xor dword_ptr(esi), eax;
+            mov dword_ptr(edi), ecx;
+            add dword_ptr(edi + 4), ecx;
+            dec ecx;
+            jnz a.to("again");
+            mov eax, dword_ptr(PAGE + 4);
+            mov dword_ptr(RESULT), eax;
+            jmp a.to("done");
+            label "fault";
+            add esp, 4;
+            or dword_ptr(ENTRY), 2;
+            inc dword_ptr(RESULT + 4);
+            iretd;
+        }
+        Ok(())
+    })
+    .paged()
+    .hot()
+    .run();
+    assert_eq!(o.results(), [8 * TIMES * (8 * TIMES + 1) / 2, TIMES]);
+}
+
+/// A loop whose loads remember a page, within one that shows them another frame there.
+#[test]
+fn another_frame_between_the_turns_of_an_inner_loop() {
+    for by_cr3 in [false, true] {
+        let mut o = Rig::protected(move |a| {
+            asm! { a => mov dword_ptr(0x21_0000), 1; mov dword_ptr(0x22_0000), 0x1_0000; }
+            paging_on(a)?;
+            asm! { a =>
+                mov ecx, 4 * TIMES;
+                mov ebx, PAGE;
+                xor edi, edi;
+                label "again";
+                xor dword_ptr(ENTRY), 0x3_0000; // 210007h, 220007h
+            }
+            if by_cr3 {
+                asm! { a => mov eax, cr3; mov cr3, eax; }
+            } else {
+                asm! { a => invlpg byte_ptr(PAGE); }
+            }
+            asm! { a =>
+                mov edx, 10;
+                label "inner";
+                add edi, dword_ptr(ebx);
+                inc dword_ptr(ebx + 4);
+                dec edx;
+                jnz a.to("inner");
+                dec ecx;
+                jnz a.to("again");
+                mov dword_ptr(RESULT), edi;
+                mov eax, dword_ptr(0x21_0004);
+                mov dword_ptr(RESULT + 4), eax;
+                mov eax, dword_ptr(0x22_0004);
+                mov dword_ptr(RESULT + 8), eax;
+            }
+            Ok(())
+        })
+        .paged()
+        .dwords(ENTRY, &[0x22_0007])
+        .hot()
+        .run();
+        assert_eq!(o.results(), [20 * TIMES * 0x1_0001, 20 * TIMES, 20 * TIMES], "{by_cr3}");
+    }
+}
+
+/// A page that a loop fills with entries until it is no longer watched as a table, and then reads through.
+#[test]
+fn a_table_that_a_loop_fills_and_reads_through() {
+    const TABLE: u32 = 0x25_0000;
+    const SHOWN: u32 = 0x80_0000;
+    const COUNT: u32 = 64;
+    let mut o = Rig::protected(|a| {
+        paging_on(a)?;
+        asm! { a =>
+            mov dword_ptr(0x21_0000), 1;
+            mov dword_ptr(0x22_0000), 0x1_0000;
+            xor ebp, ebp;
+            mov ebx, 0x21_0007;
+            mov edx, 6;
+            label "round";
+            mov ecx, COUNT;
+            mov edi, TABLE;
+            mov esi, SHOWN;
+            label "fill";
+            mov dword_ptr(edi), ebx;
+            add edi, 4;
+            dec ecx;
+            jnz a.to("fill");
+            mov ecx, COUNT;
+            mov edi, TABLE;
+            label "read";
+            add ebp, dword_ptr(esi);
+            mov dword_ptr(edi), ebx; // one that was just walked
+            add ebp, dword_ptr(esi);
+            add esi, 0x1000;
+            add edi, 4;
+            dec ecx;
+            jnz a.to("read");
+            xor ebx, 0x3_0000;
+            dec edx;
+            jnz a.to("round");
+            mov dword_ptr(RESULT), ebp;
+        }
+        Ok(())
+    })
+    .paged()
+    .dwords(TABLES + 4 * (SHOWN >> 22), &[TABLE | 7])
+    .hot()
+    .run();
+    assert!(o.log.is_empty(), "{:?}", o.log);
+    assert_eq!(o.result(0), 6 * COUNT * 0x1_0001);
+}
+
+/// The same by REP STOSD, which is done outside of compiled code and is no reason to leave it; nothing is flushed.
+#[test]
+fn another_frame_by_a_repeated_store() {
+    let mut o = Rig::protected(|a| {
+        asm! { a => mov dword_ptr(0x21_0000), 1; mov dword_ptr(0x22_0000), 0x1_0000; }
+        paging_on(a)?;
+        asm! { a =>
+            mov esi, 4 * TIMES;
+            mov ebx, PAGE;
+            mov eax, 0x22_0007;
+            xor ebp, ebp;
+            label "again";
+            xor eax, 0x3_0000;
+            mov edi, ENTRY;
+            mov ecx, 1;
+            rep_stosd;
+            mov edx, 10;
+            label "inner";
+            add ebp, dword_ptr(ebx);
+            dec edx;
+            jnz a.to("inner");
+            dec esi;
+            jnz a.to("again");
+            mov dword_ptr(RESULT), ebp;
+        }
+        Ok(())
+    })
+    .paged()
+    .hot()
+    .run();
+    assert_eq!(o.result(0), 20 * TIMES * 0x1_0001);
+}

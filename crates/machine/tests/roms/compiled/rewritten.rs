@@ -262,3 +262,43 @@ fn across_pages() {
     .run();
     assert_eq!(o.results(), [SUM << 16, (SUM << 16) + SUM]);
 }
+
+/// A loop of one block, small enough to be unrolled, writes an operand of its own: ahead of the store in the turn that
+/// runs, and behind it.
+#[test]
+fn a_small_loop_by_itself() {
+    for (ahead, mask) in [(true, 7u32), (false, 7), (true, 31), (false, 31)] {
+        let mut o = Rig::protected(move |a| {
+            asm! { a =>
+                mov ecx, ROUNDS;
+                mov edi, PAGE;
+                mov ebx, a.at("changed") + 1;
+                xor edx, edx;
+                label "again";
+                mov esi, ecx;
+                and esi, mask;
+                dec esi;
+                mov esi, ebx;
+                cmovns esi, edi;
+            }
+            if !ahead {
+                asm! { a => label "changed"; mov eax, 1u32; add edx, eax; }
+            }
+            asm! { a => mov byte_ptr(esi), cl; }
+            if ahead {
+                asm! { a => label "changed"; mov eax, 1u32; add edx, eax; }
+            }
+            asm! { a => dec ecx; jnz a.to("again"); mov dword_ptr(RESULT), edx; }
+            Ok(())
+        })
+        .hot()
+        .run();
+        let (mut k, mut sum) = (1, 0);
+        for n in (1..=ROUNDS).rev() {
+            sum += if ahead { 0 } else { k };
+            k = if n & mask == 0 { n } else { k };
+            sum += if ahead { k } else { 0 };
+        }
+        assert_eq!(o.result(0), sum, "{ahead} {mask}");
+    }
+}

@@ -209,6 +209,49 @@ fn bases_that_change() {
     assert_eq!(o.results(), [SUM - odd, odd]);
 }
 
+/// ES is loaded within the loop and leads to another page each time; DS leads there as well, and the loop writes the
+/// descriptor itself.
+#[test]
+fn segments_that_share_offsets_lie_on_pages_of_their_own() {
+    let mut o = Rig::protected(|a| {
+        asm! { a =>
+            mov ecx, 4 * TIMES;
+            mov ebx, 0x10;
+            mov edi, GDT + u32::from(OWN) + 2;
+            mov edx, u32::from(OWN);
+            label "again";
+            mov eax, ecx;
+            and eax, 3;
+            shl eax, 12;
+            mov word_ptr(edi), ax; // the base's low half: 0, 1000h, 2000h, 3000h
+            mov es, dx;
+            add dword_ptr(ebx).es(), ecx;
+            add dword_ptr(ebx + i32::try_from(PAGE).unwrap()), ecx;
+            mov es, dx;
+            inc dword_ptr(ebx + 4).es();
+            dec ecx;
+            jnz a.to("again");
+        }
+        for n in 0..4u32 {
+            asm! { a =>
+                mov eax, dword_ptr(PAGE + 0x10 + 0x1000 * n);
+                mov dword_ptr(RESULT + 8 * n), eax;
+                mov eax, dword_ptr(PAGE + 0x14 + 0x1000 * n);
+                mov dword_ptr(RESULT + 8 * n + 4), eax;
+            }
+        }
+        Ok(())
+    })
+    .descriptor(OWN, segment(PAGE, 0xfff, 0x93, 4))
+    .hot()
+    .run();
+    let sum = |rest: u32| (1..=4 * TIMES).filter(|n| n % 4 == rest).sum::<u32>();
+    let all: u32 = (1..=4 * TIMES).sum();
+    let expected: [u32; 4] = std::array::from_fn(|n| sum(n as u32) + if n == 0 { all } else { 0 });
+    assert_eq!([0, 2, 4, 6].map(|n| o.result(n)), expected);
+    assert_eq!([1, 3, 5, 7].map(|n| o.result(n)), [TIMES; 4]);
+}
+
 /// POP CS of the 8086 (its manual has 0Fh among the POPs of segment registers) is a jump: what follows in memory is not
 /// what follows in the program.
 #[test]
