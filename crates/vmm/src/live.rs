@@ -86,9 +86,18 @@ impl<B: Board> Live<'_, B> {
     /// Acts on the traces that a write has hit.
     fn after_write(&mut self) {
         if self.mem.has_traces() {
+            let here = self.code_page();
             self.shadow.tables_written(self.mem);
-            self.cpu.leave |= self.mem.has_traces();
+            // an engine may be in a block of a page that is no longer there: what follows the write comes from the new
+            // one, wherever a budget ends
+            self.cpu.leave |= self.mem.has_traces() || self.code_page() != here;
         }
+    }
+
+    /// The execute entry of the page that EIP is in.
+    fn code_page(&self) -> u64 {
+        let linear = self.cpu.segment(cpu::seg::CS).base.wrapping_add(self.cpu.eip);
+        self.mem.lookup_execute(linear)
     }
 
     fn after_device(&mut self) {
