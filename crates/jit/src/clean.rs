@@ -1,9 +1,10 @@
 //! What keeps compiled floating point exact: numbers that were looked at.
 //!
-//! Where the host is not an x86 ([`crate::Arithmetic::Checked`]) it computes as the guest would, but its flags are not asked for. So every operand has to be
-//! a number that raises nothing by itself, and every result one that can only be inexact: zeros, and
-//! numbers whose exponent is neither the largest nor near the smallest. An exponent field of 1 could
-//! be tiny before it was rounded (SDM vol. 1, 4.9.1.5), so three are left out with one mask.
+//! Where the host is not an x86 ([`crate::Arithmetic::Checked`]) it computes as the guest would, but its flags
+//! are not asked for. So every operand has to be a number that raises nothing by itself, and every result one
+//! that can only be inexact: zeros, and numbers whose exponent is neither the largest nor near the smallest. An
+//! exponent field of 1 could be tiny before it was rounded (SDM vol. 1, 4.9.1.5), so three are left out with one
+//! mask.
 
 use crate::config::Arithmetic;
 use crate::effects::{MMX, XMM};
