@@ -105,8 +105,9 @@ pub struct Meter {
     pub repeated_user: u64,
     /// Entries into compiled code from the engine's own loop.
     pub entries: u64,
-    /// Exits to that loop: no compiled target, budget, instruction redone by the interpreter, stop.
-    pub exits: [u64; 4],
+    /// Exits to that loop: no compiled target, budget, instruction redone by the interpreter, stop,
+    /// code to be compiled for good.
+    pub exits: [u64; 5],
     /// Regions in being.
     pub regions: u64,
     /// Regions compiled so far.

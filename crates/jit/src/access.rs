@@ -16,8 +16,8 @@ use isa::Mnemonic;
 use mem::{PAGE, PAGE_SHIFT};
 use std::mem::offset_of;
 
-/// Of the routine that looks at an entry which is no plain one: context, entry, linear address, bytes;
-/// it puts the entry to add, or 0, into the slot. It keeps all registers.
+/// Of the routine that looks at an entry which is no plain one: context, entry, linear address, bytes (and more, as for
+/// [`across::across`]); it puts the entry to add, or 0, into the slot. It keeps all registers.
 pub(crate) fn fine_signature() -> Signature {
     crate::backend::signature(CallConv::PreserveAll, 4)
 }
@@ -44,7 +44,7 @@ impl Lower<'_, '_> {
         let group = self.next_group();
         let offset = self.node(B32, offset);
         if let Some(group) = group {
-            return self.in_group(group, offset, 0);
+            return self.in_group(group, offset, 0, write);
         }
         if self.plan.key.flat(segment, write) {
             return self.shadow_lookup(offset, size, write);
@@ -72,7 +72,7 @@ impl Lower<'_, '_> {
             && i.base != reg::NONE
         {
             let base = self.slot_node(u32::from(i.base & 7));
-            return self.in_group(group, base, i.disp);
+            return self.in_group(group, base, i.disp, write);
         }
         if self.plan.key.flat(i.seg, write) && i.addr32 && i.index == reg::NONE && i.base != reg::NONE {
             let base = self.slot_node(u32::from(i.base & 7));
@@ -91,13 +91,16 @@ impl Lower<'_, '_> {
     }
 
     /// The host address of an access of a group at `base + disp`: one check for all of the group.
-    fn in_group(&mut self, (group, at): (usize, u32), base: Value, disp: u32) -> Value {
+    fn in_group(&mut self, (group, at): (usize, u32), base: Value, disp: u32, wanted: bool) -> Value {
         let host = match self.groups[group].host {
             Some(host) => host,
             None => {
                 let linear = self.displaced(base, disp.wrapping_sub(at));
                 let Group { size, write, .. } = self.groups[group];
+                // others of the group may want to write, which this one does not ask for
+                self.fills = wanted == write;
                 let host = self.look_up(linear, size, write, across::GROUP);
+                self.fills = true;
                 self.groups[group].host = Some(host);
                 host
             }
@@ -155,13 +158,19 @@ impl Lower<'_, '_> {
         if let Some(cold) = crossing {
             self.go(cold);
             let wide = self.b.ins().uextend(I64, linear);
-            let kind = u64::from(size) | how << across::HOW | u64::from(write) << across::WRITE;
-            let kind = self.b.ins().iconst(I64, kind as i64);
+            let kind = self.kind(size, write, how);
             let entry = self.ask(self.addresses.across, &[wide, kind]);
             let there = self.leave();
             self.b.ins().brif(entry, ways.special, &[entry.into()], there, &[]);
         }
         self.found(linear, ways, recent)
+    }
+
+    /// What the routines are told of an access.
+    fn kind(&mut self, size: u32, write: bool, how: u64) -> Value {
+        let fills = u64::from(self.fills) << across::FILLS;
+        let kind = u64::from(size) | how << across::HOW | u64::from(write) << across::WRITE | fills;
+        self.b.ins().iconst(I64, kind as i64)
     }
 
     /// Looks in the page that was found before, where that is worth it, and else in the shadow; gives the number of
@@ -185,6 +194,8 @@ impl Lower<'_, '_> {
         if self.options.lookup == Lookup::Tagged {
             return Some(self.look_in_table(linear, size, write, ways));
         }
+        // the cold block can be reached in two ways: what the exit puts back has to be at hand before
+        self.leave();
         let array = self.array(write);
         let page = self.b.ins().ushr_imm_u(linear, i64::from(PAGE_SHIFT));
         let page = self.b.ins().uextend(I64, page);
@@ -195,11 +206,12 @@ impl Lower<'_, '_> {
         if write {
             let wide = self.b.ins().uextend(I64, linear);
             self.permit_store(entry, wide, size, ways);
-        } else {
-            let none = self.leave();
-            self.b.ins().brif(entry, ways.plain, &[entry.into()], none, &[]);
+            return crossing;
         }
-        crossing
+        let none = crossing.unwrap_or_else(|| self.b.create_block());
+        self.b.set_cold_block(none);
+        self.b.ins().brif(entry, ways.plain, &[entry.into()], none, &[]);
+        Some(none)
     }
 
     fn found(&mut self, linear: Value, ways: Ways, recent: Option<usize>) -> Value {
@@ -257,8 +269,8 @@ impl Lower<'_, '_> {
         let plain = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, entry, 0);
         self.b.ins().brif(plain, ways.plain, &[entry.into()], special, &[]);
         self.go(special);
-        let size = self.b.ins().iconst(I64, i64::from(size));
-        let entry = self.ask(self.addresses.fine, &[entry, linear, size]);
+        let kind = self.kind(size, true, across::TOGETHER);
+        let entry = self.ask(self.addresses.fine, &[entry, linear, kind]);
         let there = self.leave();
         self.b.ins().brif(entry, ways.special, &[entry.into()], there, &[]);
     }

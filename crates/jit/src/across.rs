@@ -6,12 +6,15 @@
 
 use crate::context::{Context, SPLIT};
 use crate::engine::Call;
+use cpu::{Monitor, State};
 use mem::{HostAddress, Memory, PAGE};
 
 /// Where an access's way is in its description; below are the bytes.
 pub(crate) const HOW: u32 = 16;
 /// The bit of stores.
 pub(crate) const WRITE: u32 = 32;
+/// The bit of accesses for which the shadow may be filled: nothing but themselves asks for these rights.
+pub(crate) const FILLS: u32 = 33;
 /// The way of accesses whose bytes must follow one another.
 pub(crate) const TOGETHER: u64 = SPLIT as u64;
 /// As [`TOGETHER`], for a group of accesses: single ones may do better.
@@ -23,17 +26,28 @@ pub(crate) fn apart(touch: usize) -> u64 {
     (touch as u64).min(TOGETHER)
 }
 
-/// Puts what is to be added to the linear address of an access across pages into the slot, or 0.
+/// Puts what is to be added to the linear address of an access across pages, or to one that has no entry, into the
+/// slot, or 0.
 pub(crate) unsafe extern "C" fn across(context: *mut Context, linear: u64, kind: u64) {
     // SAFETY: compiled code passes on what `Jit::enter` gave it: valid, and used by nobody else now.
     let context = unsafe { &mut *context };
-    // SAFETY: `call` is on `Jit::enter`'s stack, and its memory was borrowed for as long as that runs.
-    let mem = unsafe { &*(*(context.call as *const Call)).mem };
-    let (size, how) = (kind as u16, (kind >> HOW) as u8);
-    let write = kind >> WRITE != 0;
-    let host = found(context, mem, linear as u32, u32::from(size), usize::from(how), write);
-    let crosses = linear as u32 % PAGE + u32::from(size) > PAGE;
-    context.crossed = u32::from(host.is_none() && crosses && u64::from(how) != GROUP);
+    // SAFETY: `call` is on `Jit::enter`'s stack, and its state, memory and monitor were borrowed for as long as that
+    // runs.
+    let (cpu, mem, monitor) = unsafe {
+        let call = &*(context.call as *const Call);
+        (&mut *call.cpu, &mut *call.mem, &mut *call.monitor)
+    };
+    let (linear, size, how) = (linear as u32, u32::from(kind as u16), usize::from((kind >> HOW) as u8));
+    let (write, fills) = (kind >> WRITE & 1 != 0, kind >> FILLS & 1 != 0);
+    let crosses = linear % PAGE + size > PAGE;
+    let mut host = found(context, mem, linear, size, how, write);
+    // of a group's second page nobody knows whether it will be asked for
+    let fills = fills && !(crosses && how as u64 == GROUP);
+    if host.is_none() && fills && shown(cpu, mem, monitor, linear, size, write) {
+        host = found(context, mem, linear, size, how, write);
+    }
+    let linear = u64::from(linear);
+    context.crossed = u32::from(host.is_none() && crosses && how as u64 != GROUP);
     context.slot = host.map_or(0, |h| u128::from(h.wrapping_sub(linear)));
 }
 
@@ -66,6 +80,23 @@ fn stored(mem: &mut Memory, linear: u32, size: u32, value: u64) -> Option<()> {
     put(mem, low, value, first);
     put(mem, high, value >> (8 * first), size - first);
     Some(())
+}
+
+/// Has the monitor show a page, as the interpreter would before the access; whether that is all that has happened.
+/// Entries that compiled code has found before must still be good, and code that it runs unwritten.
+fn shown(
+    cpu: &mut State,
+    mem: &mut Memory,
+    monitor: &mut dyn Monitor,
+    linear: u32,
+    size: u32,
+    write: bool,
+) -> bool {
+    let (narrowed, arrays) = (mem.narrowed, mem.arrays());
+    monitor.probe(cpu, mem, linear, size, write).is_ok()
+        && mem.narrowed == narrowed
+        && mem.arrays() == arrays
+        && !mem.has_traces()
 }
 
 fn found(c: &mut Context, mem: &Memory, linear: u32, size: u32, how: usize, write: bool) -> Option<u64> {

@@ -17,7 +17,7 @@ use std::mem::offset_of;
 /// What [`attempt`] says: go on behind the instruction.
 const DONE: u32 = 0;
 /// What [`attempt`] says: nothing was done.
-const NOT_DONE: u32 = 1;
+pub(crate) const NOT_DONE: u32 = 1;
 /// What [`attempt`] says: it is done, and the engine has to look before the next one.
 const LOOK: u32 = 2;
 
@@ -67,7 +67,7 @@ impl Tracker {
 }
 
 /// Whether the arithmetic flags are read or written.
-fn takes_flags(insn: &Insn) -> bool {
+pub(crate) fn takes_flags(insn: &Insn) -> bool {
     matches!(routine(insn.code), Some(Routine::Pushf | Routine::Popf))
 }
 

@@ -3,6 +3,8 @@
 use crate::config::{Arithmetic, Lookup};
 use std::mem::offset_of;
 
+/// Values that the quick tier may have to put away.
+const SPILLS: usize = 64;
 /// Accesses of an instruction whose bytes can be taken from two pages.
 pub(crate) const SPLIT: usize = 8;
 
@@ -18,6 +20,8 @@ pub(crate) enum Exit {
     Redo = 2,
     /// A routine outside has something for the dispatcher.
     Stopped = 3,
+    /// A block of the quick tier has run often.
+    Hot = 4,
 }
 
 /// See the module.
@@ -74,6 +78,8 @@ pub(crate) struct Context {
     pub(crate) arithmetic: Arithmetic,
     /// Where results go that are computed for their flags.
     pub(crate) unread: u128,
+    /// What the quick tier has no registers for.
+    spilled: [u64; SPILLS],
 }
 
 macro_rules! offsets {
@@ -86,7 +92,7 @@ offsets! {
     READ: read; WRITE: write; EXECUTE: execute; CODE_MAP: code_map; ARENA: arena; JUMP_CACHE: jumps;
     KEY: key; LEFT: left; EXIT: exit; REGION: region; FLAGS_KINDS: flags_kinds;
     FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step;
-    FLAGS_GIVEN: flags_given; SLOT: slot; X87_LIVE: x87_live; UNREAD: unread;
+    FLAGS_GIVEN: flags_given; SLOT: slot; X87_LIVE: x87_live; UNREAD: unread; SPILLED: spilled;
 }
 
 /// A kind of kept flags in [`Context::flags_kinds`]: what was done, and the width in bytes.
@@ -155,6 +161,7 @@ impl Context {
             lookup,
             arithmetic,
             unread: 0,
+            spilled: [0; SPILLS],
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::callout::callout;
 use crate::config::{Arithmetic, Config, Lookup};
 use crate::context::{Context, Exit};
 use crate::formation::Compilers;
+use crate::heat::Heat;
 use crate::hints::Hints;
 use crate::key::Key;
 use crate::mapped::{Mapped, Sink, Source};
@@ -36,6 +37,7 @@ pub enum JitError {
 
 /// What routines that compiled code calls need of the engine that entered it.
 pub(crate) struct Call {
+    pub(crate) cpu: *mut State,
     pub(crate) mem: *mut Memory,
     pub(crate) monitor: *mut (dyn Monitor + 'static),
     pub(crate) interpreter: *mut Interpreter,
@@ -52,8 +54,12 @@ pub struct Jit {
     pub(crate) compilers: Compilers,
     pub(crate) context: Box<Context>,
     enter: Enter,
+    pub(crate) heat: Heat,
     pub(crate) hints: Hints,
     pub(crate) hot: u32,
+    /// See [`Config::warm`].
+    pub(crate) warm: Option<u32>,
+    pub(crate) addresses: Addresses,
     /// The budget ended, and the guest stands anywhere in a block.
     interrupted: bool,
     pub(crate) meter: Meter,
@@ -82,7 +88,7 @@ impl Jit {
     ///
     /// # Errors
     /// As [`Jit::with_cache`].
-    pub fn with(Config { hot, code, lookup, arithmetic }: Config) -> Result<Jit, JitError> {
+    pub fn with(Config { hot, warm, code, lookup, arithmetic }: Config) -> Result<Jit, JitError> {
         let arithmetic = if cfg!(target_arch = "x86_64") { arithmetic } else { Arithmetic::Checked };
         let mut backend = Backend::new()?;
         let mut cache = CodeCache::new(code)?;
@@ -91,13 +97,13 @@ impl Jit {
         };
         let enter = place(stubs::enter(&mut backend)?)?;
         let dispatch = place(stubs::dispatch(&mut backend)?)?;
-        let fine = place(stubs::fine(&mut backend)?)?;
         let x87_in = place(stubs::keeping(&mut backend, bring_x87_in as *const () as u64, 2)?)?;
         let (load, store) = match lookup {
             Lookup::Flat => (across as *const (), store_across as *const ()),
             Lookup::Tagged => (missed as *const (), store_missed as *const ()),
         };
         let across = place(stubs::keeping(&mut backend, load as u64, 3)?)?;
+        let fine = place(stubs::fine(&mut backend, across)?)?;
         let store_across = place(stubs::keeping(&mut backend, store as u64, 4)?)?;
         cache.keep();
         // SAFETY: the address is that of code compiled for exactly this signature and the host's
@@ -123,8 +129,11 @@ impl Jit {
             compilers: Compilers::Here(Box::new(Compiler { backend, options, addresses })),
             context: Box::new(Context::new(lookup, arithmetic)),
             enter,
+            heat: Heat::default(),
             hints: Hints::default(),
             hot,
+            warm: warm.filter(|_| cfg!(target_arch = "x86_64") && lookup == Lookup::Flat),
+            addresses,
             interrupted: false,
             meter: Meter::default(),
             sink: None,
@@ -191,6 +200,7 @@ impl Engine for Jit {
         self.interpreter.flush();
         self.regions.clear();
         self.cache.clear();
+        self.heat.clear();
         self.hints = Hints::default();
     }
 
@@ -238,6 +248,10 @@ impl Jit {
                 let enough = cpu.about && cpu.retired > began && cpu.retired < cpu.until;
                 if enough { Err(StopReason::Budget) } else { self.interpret(cpu, mem, monitor, key) }
             }
+            Ok(Exit::Hot) => {
+                self.promote(cpu, mem);
+                Ok(())
+            }
             Ok(Exit::Redo) if std::mem::take(&mut self.context.crossed) != 0 => {
                 self.interpret(cpu, mem, monitor, key)
             }
@@ -266,7 +280,9 @@ impl Jit {
         if entry == 0 {
             return false;
         }
-        self.compile(cpu, mem, key);
+        if self.warm != Some(0) || !self.compile_quickly(cpu, mem, key) {
+            self.compile(cpu, mem, key);
+        }
         self.regions.has_door(mem.physical_of(entry, linear), key)
     }
 
@@ -305,7 +321,7 @@ impl Jit {
         // calls, all before this function returns, while `monitor` is borrowed.
         let monitor =
             unsafe { std::mem::transmute::<*mut (dyn Monitor + '_), *mut (dyn Monitor + 'static)>(monitor) };
-        let mut call = Call { mem, monitor, interpreter: &mut self.interpreter, reason: None };
+        let mut call = Call { cpu, mem, monitor, interpreter: &mut self.interpreter, reason: None };
         let context = &mut *self.context;
         // SAFETY: `call.mem` was made from a unique borrow above.
         refresh(context, unsafe { &mut *call.mem });
@@ -331,6 +347,7 @@ impl Jit {
             1 => Exit::Budget,
             2 => Exit::Redo,
             3 => Exit::Stopped,
+            4 => Exit::Hot,
             _ => Exit::Lookup,
         })
         .inspect(|&exit| self.meter.exits[exit as usize] += 1)
@@ -377,8 +394,10 @@ impl Jit {
             }
             // code that changes has to get hot again: else it would be compiled at each change
             for (at, key) in entries {
-                let hot = self.hints.hot(at >> PAGE_SHIFT, self.hot);
-                self.interpreter.ask_later(at, key.size(), hot);
+                let enough = self.warm.unwrap_or(self.hot).min(self.hot);
+                let enough = self.hints.hot(at >> PAGE_SHIFT, enough);
+                self.interpreter.ask_later(at, key.size(), enough);
+                self.heat.cool((at, key), self.left(0));
             }
             mem.set_code(frame, self.interpreter.code_in(frame) | self.regions.code_in(frame));
         }

@@ -98,7 +98,7 @@ impl FlagState {
 }
 
 /// The flags that are given, as a mask.
-pub(crate) fn mask_of(given: &[Option<Val>; 6]) -> u8 {
+pub(crate) fn mask_of<V>(given: &[Option<V>; 6]) -> u8 {
     (0..6).fold(0, |m, n| m | u8::from(given[n].is_some()) << n)
 }
 

@@ -1,16 +1,19 @@
 //! Which code becomes regions, and when: what is hot, and once more what the guest is mostly in.
 
+use crate::config::QUICKER;
 use crate::engine::Jit;
+use crate::heat::Heat;
 use crate::hints::Hints;
 use crate::key::Key;
 use crate::mapped::{Mapped, Source};
 use crate::plan::{Plan, Profile, Tier, plan};
 use crate::region;
-use crate::regions::Regions;
-use crate::worker::{Compiler, Job, Made, Worker};
+use crate::regions::{Regions, address};
+use crate::worker::{Compiler, Job, Made, Worker, thread_time};
 use cpu::{CpuModel, State, seg};
 use interp::Interpreter;
 use mem::{Memory, PAGE_SHIFT};
+use std::time::Duration;
 
 /// Who compiles.
 pub(crate) enum Compilers {
@@ -23,21 +26,30 @@ pub(crate) enum Compilers {
 struct Ran<'a> {
     interpreter: &'a Interpreter,
     regions: &'a Regions,
+    heat: &'a Heat,
     hints: &'a Hints,
     /// Runs that make a block worth a place in a region.
     warm: u32,
+    /// Runs that such a block of the quick tier has left at most.
+    cool: i32,
     /// The region that is compiled again.
     replaces: Option<u32>,
+    tier: Tier,
     key: Key,
     size: cpu::Key,
 }
 
 impl Profile for Ran<'_> {
     fn ran(&self, physical: u32) -> bool {
-        self.interpreter.runs(physical, self.size) >= self.warm
+        let counted = self.heat.left((physical, self.key)).filter(|_| self.tier != Tier::Quick);
+        let quick = counted.is_some_and(|left| left < self.cool);
+        quick || self.interpreter.runs(physical, self.size) >= self.warm
     }
     fn compiled(&self, physical: u32) -> bool {
-        self.regions.expects_other_door(physical, self.key, self.replaces)
+        if self.tier == Tier::Quick {
+            return self.regions.expects_other_door(physical, self.key, self.replaces);
+        }
+        self.regions.expects_better_door(physical, self.key, self.replaces)
     }
     fn outside(&self, physical: u32) -> bool {
         self.hints.outside(physical)
@@ -63,7 +75,7 @@ impl Jit {
         let Some(runs) = self.interpreter.due(cpu, mem) else { return };
         let hot = self.hints.hot(physical >> PAGE_SHIFT, self.hot);
         if runs < hot {
-            return self.interpreter.ask_again(physical, cpu.key(), hot);
+            return self.consider_quick(cpu, mem, key, (physical, runs));
         }
         // the blocks of a loop get hot in the same turn: the first one's region has them all
         if self.regions.will_cover(physical, key) {
@@ -72,6 +84,97 @@ impl Jit {
         // the region may be dropped one day
         self.interpreter.ask_again(physical, cpu.key(), runs.saturating_add(64));
         self.compile(cpu, mem, key);
+    }
+
+    /// As [`Jit::consider`], for a block that is not hot.
+    fn consider_quick(&mut self, cpu: &State, mem: &mut Memory, key: Key, (physical, runs): (u32, u32)) {
+        let frame = physical >> PAGE_SHIFT;
+        let hot = self.hints.hot(frame, self.hot);
+        let warm = self.warm.map_or(hot, |warm| self.hints.hot(frame, warm).min(hot));
+        if runs < warm {
+            return self.interpreter.ask_again(physical, cpu.key(), warm);
+        }
+        // where there is no code for it, it has to get hot
+        self.interpreter.ask_again(physical, cpu.key(), hot);
+        if warm < hot {
+            self.compile_quickly(cpu, mem, key);
+        }
+    }
+
+    /// Writes code for the region at EIP in one pass; whether there is some.
+    pub(crate) fn compile_quickly(&mut self, cpu: &State, mem: &mut Memory, key: Key) -> bool {
+        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+        let entry = mem.lookup_execute(linear);
+        if entry == 0 || self.regions.expects_door(mem.physical_of(entry, linear), key) {
+            return false;
+        }
+        let began = thread_time();
+        let Some(plan) = self.plan((cpu.model, linear), mem, key, Tier::Quick, None) else { return false };
+        if self.heat.is_full(plan.blocks.len()) {
+            self.forget_code();
+        }
+        let counters = plan.blocks.iter().map(|b| self.counter(&plan, linear, b.off)).collect();
+        self.write_quickly(mem, plan, linear, counters, began)
+    }
+
+    /// The address of the counter of a block.
+    fn counter(&mut self, plan: &Plan, head: u32, off: u32) -> u64 {
+        let at = address(plan, head, off).unwrap_or(0);
+        let left = self.left(self.interpreter.runs(at, plan.key.size()));
+        self.heat.counter((at, plan.key), left)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn write_quickly(
+        &mut self,
+        mem: &mut Memory,
+        mut plan: Plan,
+        head: u32,
+        counters: Vec<u64>,
+        began: Duration,
+    ) -> bool {
+        plan.id = self.regions.reserve();
+        let Some(code) = crate::quick::build(&plan, self.addresses, &counters) else {
+            self.regions.give_back(plan.id);
+            return false;
+        };
+        let serial = self.regions.announce(&plan, head, &region::entry_offsets(&plan));
+        for p in &plan.pages {
+            mem.add_code(p.frame, p.grains);
+        }
+        let nanos = (thread_time() - began).as_nanos() as u64;
+        self.meter.compile_nanos += nanos;
+        self.install(Made { job: Job { plan, head, serial }, code: Some(code), nanos });
+        true
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn write_quickly(&mut self, _: &mut Memory, _: Plan, _: u32, _: Vec<u64>, _: Duration) -> bool {
+        false
+    }
+
+    /// Runs in the quick tier's code after which a block is hot that the interpreter has run so often; as good as never
+    /// where nothing is to be waited for.
+    pub(crate) fn left(&self, runs: u32) -> i32 {
+        let left = self.hot.saturating_sub(runs).saturating_mul(QUICKER).max(1);
+        if self.hot == 0 { i32::MAX } else { i32::try_from(left).unwrap_or(i32::MAX) }
+    }
+
+    /// A block of the quick tier is hot: its region is compiled for good, and the code at hand used until that is done.
+    pub(crate) fn promote(&mut self, cpu: &State, mem: &mut Memory) {
+        let (id, key) = (self.context.region, Key::of(cpu));
+        let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
+        let entry = mem.lookup_execute(linear);
+        if entry == 0 {
+            return;
+        }
+        if self.regions.expects_better_door(mem.physical_of(entry, linear), key, None) {
+            // another region has the block, or will have it: this one's way there is not to be used any more
+            return self.regions.kill(id);
+        }
+        if let Some(plan) = self.plan((cpu.model, linear), mem, key, Tier::First, None) {
+            self.order(mem, plan, linear);
+        }
     }
 
     /// Compiles the region at EIP.
@@ -99,8 +202,11 @@ impl Jit {
         let profile = Ran {
             interpreter: &self.interpreter,
             regions: &self.regions,
+            heat: &self.heat,
             hints: &self.hints,
-            warm: self.hot / 4,
+            warm: if tier == Tier::Quick { self.warm.unwrap_or(0) } else { self.hot } / 4,
+            cool: self.left(self.hot / 4),
+            tier,
             replaces,
             key,
             size: key.size(),
@@ -119,7 +225,7 @@ impl Jit {
             return;
         }
         let Some(linear) = beside(mem, linear, head) else { return };
-        if self.regions.expects_other_door(head, key, Some(id)) {
+        if self.regions.expects_better_door(head, key, Some(id)) {
             return;
         }
         let plan = self.plan((cpu.model, linear), mem, key, Tier::Second, Some(id)).filter(|p| p.gains);
@@ -160,6 +266,14 @@ impl Jit {
         }
     }
 
+    /// There is no room: everything goes, and what is hot comes back.
+    fn forget_code(&mut self) {
+        self.regions.clear();
+        self.cache.clear();
+        self.heat.clear();
+        self.meter.flushes += 1;
+    }
+
     fn install(&mut self, made: Made) {
         let Made { job: Job { plan, head, serial }, code, .. } = made;
         if !self.regions.awaits(plan.id, serial) {
@@ -172,24 +286,25 @@ impl Jit {
         }
         let Some(bytes) = code else { return self.regions.kill(plan.id) };
         let Some(code) = self.cache.place(&bytes) else {
-            // full: everything goes, and what is hot comes back
-            self.regions.clear();
-            self.cache.clear();
-            self.meter.flushes += 1;
-            return;
+            return self.forget_code();
         };
         if let Some(sink) = &mut self.sink {
-            let source = Source::Guest { linear: head, code32: plan.key.code32() };
+            let quick = plan.tier == Tier::Quick;
+            let source = Source::Guest { linear: head, code32: plan.key.code32(), quick };
             sink(Mapped { address: code, bytes: bytes.len(), source });
         }
         self.meter.compiled_regions += 1;
         self.meter.compiled_instructions += plan.instructions as u64;
         let offsets = region::entry_offsets(&plan);
         let (id, size) = (plan.id, plan.key.size());
+        let enough = if plan.tier == Tier::Quick { self.warm.unwrap_or(self.hot) } else { self.hot };
+        if plan.tier != Tier::Quick {
+            self.regions.supersede(id);
+        }
         let doors = self.regions.install(plan, head, &offsets, code);
         // what cannot be entered, but is run as often again in spite of it, gets a region of its own
         for &(physical, _) in self.regions.blocks(id) {
-            self.interpreter.ask_later(physical, size, self.hints.hot(physical >> PAGE_SHIFT, self.hot));
+            self.interpreter.ask_later(physical, size, self.hints.hot(physical >> PAGE_SHIFT, enough));
         }
         doors.into_iter().for_each(|physical| self.interpreter.ask_again(physical, size, 0));
     }

@@ -30,6 +30,7 @@ mod fold;
 mod formation;
 mod fpu;
 mod group;
+mod heat;
 mod hints;
 mod jumps;
 mod kept;
@@ -39,6 +40,8 @@ mod lower;
 mod mapped;
 mod mxcsr;
 mod plan;
+#[cfg(target_arch = "x86_64")]
+mod quick;
 mod raised;
 mod recent;
 mod region;

@@ -135,6 +135,8 @@ pub(crate) struct Lower<'a, 'f> {
     pub(crate) touch: usize,
     /// See [`crate::recent`]: what is remembered, and the classes of the running instruction's accesses.
     pub(crate) recent: crate::recent::Recent,
+    /// The shadow may be filled for the access that is looked up.
+    pub(crate) fills: bool,
     /// The present block looks for what is not in the page found last: it is a cold one.
     pub(crate) searching: bool,
     /// Indexes of this block, what they were shifted by, and the results.

@@ -22,6 +22,8 @@ pub enum Source {
         linear: u32,
         /// It is 32-bit code.
         code32: bool,
+        /// The quick tier has written it.
+        quick: bool,
     },
 }
 
@@ -29,8 +31,9 @@ impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
             Source::Engine => f.write_str("ringer stubs"),
-            Source::Guest { linear, code32 } => {
-                write!(f, "guest {linear:#010x} ({}-bit)", if code32 { 32 } else { 16 })
+            Source::Guest { linear, code32, quick } => {
+                let (size, tier) = (if code32 { 32 } else { 16 }, if quick { ", quick" } else { "" });
+                write!(f, "guest {linear:#010x} ({size}-bit{tier})")
             }
         }
     }

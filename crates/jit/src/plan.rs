@@ -11,7 +11,7 @@ use mem::{Memory, PAGE, PAGE_SHIFT};
 use std::collections::{HashMap, VecDeque};
 
 /// Instructions a region at most, in each tier.
-const MOST: [usize; 2] = [96, 160];
+const MOST: [usize; 3] = [64, 96, 160];
 /// Instructions a block at most.
 const LONGEST: usize = 64;
 /// Return sites that one RET is compared with at most.
@@ -104,6 +104,8 @@ pub(crate) struct Page {
 /// How much is done for a region.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Tier {
+    /// It is warm: code is written in one pass ([`crate::quick`]).
+    Quick,
     /// It is hot.
     First,
     /// The guest is mostly there.
@@ -219,7 +221,7 @@ impl<P: Profile> Planner<'_, P> {
                 continue;
             }
             let (block, next) = self.block(off);
-            if block.steps.is_empty() && off != 0 {
+            if block.steps.is_empty() && off != 0 || self.tier == Tier::Quick && has_vectors(&block) {
                 continue;
             }
             self.by_offset.insert(off, self.blocks.len());
@@ -516,6 +518,11 @@ impl<P: Profile> Planner<'_, P> {
         }
         seen
     }
+}
+
+/// It computes with vectors or floating-point numbers, which the quick tier has no code for.
+fn has_vectors(b: &Block) -> bool {
+    b.steps.iter().any(|s| s.effects.sse || s.effects.mmx || s.effects.x87)
 }
 
 /// The offset of the return site of a block that ends in a CALL.

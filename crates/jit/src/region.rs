@@ -115,6 +115,7 @@ pub(crate) fn build(
         group_of: Vec::new(),
         touch: 0,
         recent,
+        fills: true,
         searching: false,
         scaled: Vec::new(),
         recent_of: Vec::new(),

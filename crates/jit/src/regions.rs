@@ -65,6 +65,8 @@ pub(crate) struct Regions {
     coming: FxHashMap<(u32, Key), u32>,
     /// Entries of regions that are being compiled.
     planned: FxHashSet<(u32, Key)>,
+    /// Blocks of the quick tier's regions, and the regions that have them.
+    quick: FxHashMap<(u32, Key), Vec<u32>>,
     serial: u64,
     pub(crate) jumps: Jumps,
     wanted: Wanted,
@@ -82,6 +84,7 @@ impl Regions {
             frames: FxHashMap::default(),
             coming: FxHashMap::default(),
             planned: FxHashSet::default(),
+            quick: FxHashMap::default(),
             serial: 0,
             jumps: Jumps::new(),
             wanted: Wanted::default(),
@@ -105,6 +108,27 @@ impl Regions {
         match self.doors.get(&(physical, key)) {
             Some(door) => !own(door),
             None => self.planned.contains(&(physical, key)),
+        }
+    }
+
+    /// As [`Regions::expects_other_door`], where code of the quick tier does not count.
+    pub(crate) fn expects_better_door(&self, physical: u32, key: Key, than: Option<u32>) -> bool {
+        let quick = |d: &Door| self.tier(d.region) == Some(Tier::Quick);
+        match self.doors.get(&(physical, key)) {
+            Some(door) if quick(door) => self.planned.contains(&(physical, key)),
+            _ => self.expects_other_door(physical, key, than),
+        }
+    }
+
+    fn tier(&self, id: u32) -> Option<Tier> {
+        self.all.get(id as usize)?.as_ref().map(|r| r.tier)
+    }
+
+    /// Drops the regions of the quick tier that have blocks of another region.
+    pub(crate) fn supersede(&mut self, id: u32) {
+        for block in self.blocks(id).to_vec() {
+            let quick = self.quick.get(&block).cloned().unwrap_or_default();
+            quick.into_iter().for_each(|id| self.kill(id));
         }
     }
 
@@ -157,6 +181,11 @@ impl Regions {
         })
     }
 
+    /// A name that is not needed after all.
+    pub(crate) fn give_back(&mut self, id: u32) {
+        self.free.push(id);
+    }
+
     /// A region in being.
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Region> {
         self.all.get_mut(id as usize)?.as_mut()
@@ -170,6 +199,9 @@ impl Regions {
         let starts = plan.blocks.iter().filter_map(|b| address(plan, head, b.off)).map(|at| (at, plan.key));
         let blocks: Vec<(u32, Key)> = starts.collect();
         blocks.iter().for_each(|b| *self.coming.entry(*b).or_default() += 1);
+        if plan.tier == Tier::Quick {
+            blocks.iter().for_each(|b| self.quick.entry(*b).or_default().push(plan.id));
+        }
         let frames: Vec<(u32, u64)> = plan.pages.iter().map(|p| (p.frame, p.grains)).collect();
         frames.iter().for_each(|(f, _)| self.frames.entry(*f).or_default().push(plan.id));
         self.serial += 1;
@@ -264,6 +296,14 @@ impl Regions {
     pub(crate) fn kill(&mut self, id: u32) {
         let Some(region) = self.all[id as usize].take() else { return };
         self.unlink(id, &region);
+        for &block in region.blocks.iter().filter(|_| region.tier == Tier::Quick) {
+            if let Entry::Occupied(mut o) = self.quick.entry(block) {
+                o.get_mut().retain(|&other| other != id);
+                if o.get().is_empty() {
+                    o.remove();
+                }
+            }
+        }
         for e in region.entries {
             self.doors.remove(&e);
         }
@@ -304,6 +344,7 @@ impl Regions {
         self.doors.clear();
         self.frames.clear();
         self.planned.clear();
+        self.quick.clear();
         self.coming.clear();
         self.jumps.clear();
         self.wanted.clear();
@@ -332,7 +373,7 @@ fn links_of(all: &[Option<Region>], id: u32) -> Option<&[Link]> {
 }
 
 /// The address in the arena of an offset from a head at linear address `head`.
-fn address(plan: &Plan, head: u32, off: u32) -> Option<u32> {
+pub(crate) fn address(plan: &Plan, head: u32, off: u32) -> Option<u32> {
     let block = plan.blocks.iter().find(|b| b.off == off)?;
     let page = plan.pages[*block.pages.first()?];
     Some((page.frame << PAGE_SHIFT) | (head.wrapping_add(off) % mem::PAGE))

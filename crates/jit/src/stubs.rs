@@ -43,14 +43,22 @@ pub(crate) fn keeping(
 /// The bit of a write entry that says that stores ask the map of code first ([`mem::Arrays`]).
 const FINE: i64 = i64::MIN;
 
-/// What looks at a write entry that is not plain: the entry to add goes into the slot, or 0 where there is none or
-/// one of the grains from the first to the last byte holds code.
-pub(crate) fn fine(backend: &mut Backend) -> Result<Vec<u8>, BackendError> {
+/// What looks at a write entry that is not plain: the entry to add goes into the slot, or 0 where one of the grains from
+/// the first to the last byte holds code. Where there is none, `across` looks for it ([`crate::across`]).
+pub(crate) fn fine(backend: &mut Backend, across: u64) -> Result<Vec<u8>, BackendError> {
     backend.compile(crate::access::fine_signature(), Effort::Speed, |b| {
         let p = parameters(b);
-        let (ctx, entry, linear, size) = (p[0], p[1], p[2], p[3]);
+        let (ctx, entry, linear, kind) = (p[0], p[1], p[2], p[3]);
+        let size = b.ins().band_imm_u(kind, 0xffff);
         let (look, none, good) = (b.create_block(), b.create_block(), b.create_block());
-        b.ins().brif(entry, look, &[], none, &[]);
+        let missing = b.create_block();
+        b.ins().brif(entry, look, &[], missing, &[]);
+        b.seal_block(missing);
+        b.switch_to_block(missing);
+        let s = b.import_signature(signature(CallConv::PreserveAll, 3));
+        let f = b.ins().iconst(I64, across as i64);
+        b.ins().call_indirect(s, f, &[ctx, linear, kind]);
+        b.ins().return_(&[]);
         b.seal_block(look);
         b.switch_to_block(look);
         let entry = b.ins().band_imm_s(entry, !FINE);

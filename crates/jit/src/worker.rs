@@ -36,7 +36,7 @@ pub(crate) struct Made {
 }
 
 /// CPU time of the calling thread: what compilation costs, however busy the host is.
-fn thread_time() -> Duration {
+pub(crate) fn thread_time() -> Duration {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
 }

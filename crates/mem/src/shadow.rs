@@ -108,6 +108,8 @@ pub struct Memory {
     ram: u64,
     /// Shadow entries made so far.
     pub fills: u64,
+    /// Shadow entries taken away, or narrowed, so far: what was found before may not be used any more.
+    pub narrowed: u64,
 }
 
 // SAFETY: the raw pointers of `view` point into mappings that `self` owns and that move with it;
@@ -152,6 +154,7 @@ impl Memory {
             windows: Vec::new(),
             ram: (frames as u64) << PAGE_SHIFT,
             fills: 0,
+            narrowed: 0,
         };
         memory.set_view();
         Ok(memory)
@@ -430,28 +433,30 @@ impl Memory {
         let first = if user { 3 } else { 0 };
         let bytes = self.arena.base() + (u64::from(frame) << PAGE_SHIFT);
         let entry = bytes - (u64::from(page) << PAGE_SHIFT);
-        self.show(id, page, frame);
+        let mut grown = self.show(id, page, frame);
         let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) else { return };
         if rights.read {
-            space.set(first, page, entry);
+            grown |= space.set(first, page, entry);
         }
         if write {
-            space.set(first + 1, page, if code { entry | FINE } else { entry });
+            grown |= space.set(first + 1, page, if code { entry | FINE } else { entry });
             self.traces[frame as usize].fine &= code;
         }
         if rights.execute {
-            space.set(first + 2, page, bytes);
+            grown |= space.set(first + 2, page, bytes);
         }
         self.fills += 1;
-        self.bound();
+        if grown {
+            self.bound();
+        }
     }
 
-    /// Enters (space, page) into the frame's list, once, and out of another frame's.
-    fn show(&mut self, id: SpaceId, page: u32, frame: u32) {
-        let Some(Some(space)) = self.spaces.get(usize::from(id.0)) else { return };
+    /// Enters (space, page) into the frame's list, once, and out of another frame's; whether more memory is in use.
+    fn show(&mut self, id: SpaceId, page: u32, frame: u32) -> bool {
+        let Some(Some(space)) = self.spaces.get(usize::from(id.0)) else { return false };
         if space.is_present(page) {
             if self.reverse.frame(space.get(NODES, page) as u32) == Some(frame) {
-                return;
+                return false;
             }
             self.drop_page(id, page);
         }
@@ -459,8 +464,9 @@ impl Memory {
             && let Some(node) = self.reverse.add(frame, id, page)
         {
             space.set_present(page, true);
-            space.set(NODES, page, u64::from(node));
+            return space.set(NODES, page, u64::from(node));
         }
+        false
     }
 
     /// Keeps the arrays within [`SHADOW_PAGES`].
@@ -489,6 +495,7 @@ impl Memory {
         if !space.is_present(page) {
             return;
         }
+        self.narrowed += 1;
         (0..ARRAYS).for_each(|a| space.clear(a, page));
         space.set_present(page, false);
         self.reverse.remove(space.get(NODES, page) as u32);
@@ -509,6 +516,7 @@ impl Memory {
             if let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) {
                 space.clear(1, page);
                 space.clear(4, page);
+                self.narrowed += 1;
             }
         }
     }

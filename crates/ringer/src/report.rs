@@ -77,7 +77,7 @@ fn inside(m: &cpu::Meter, retired: u64, user: u64) -> (u64, u64) {
 fn compiled(m: &cpu::Meter, retired: u64, user: u64) -> Vec<String> {
     let (retired, user) = (retired.saturating_sub(m.repeated), user.saturating_sub(m.repeated_user));
     let (inside, user_inside) = inside(m, retired, user);
-    let [lookup, budget, redo, stopped] = m.exits;
+    let [lookup, budget, redo, stopped, hot] = m.exits;
     let seconds = m.compile_nanos as f64 / 1e9;
     vec![
         row("in compiled code", inside, format!("{:.3} %", share(inside, retired))),
@@ -90,6 +90,7 @@ fn compiled(m: &cpu::Meter, retired: u64, user: u64) -> Vec<String> {
         row("  left: budget", budget, String::new()),
         row("  left: redone", redo, String::new()),
         row("  left: stopped", stopped, String::new()),
+        row("  left: hot", hot, "to be compiled for good".into()),
         row(
             "regions compiled",
             m.compiled_regions,
@@ -139,7 +140,7 @@ fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
 
 /// What the JIT has done; null with the interpreter.
 fn compiled_json(m: &cpu::Meter, retired: u64, user: u64) -> serde_json::Value {
-    let [no_target, budget, redone, stopped] = m.exits;
+    let [no_target, budget, redone, stopped, hot] = m.exits;
     let (retired, user) = (retired.saturating_sub(m.repeated), user.saturating_sub(m.repeated_user));
     let (inside, user_inside) = inside(m, retired, user);
     json!({
@@ -150,7 +151,7 @@ fn compiled_json(m: &cpu::Meter, retired: u64, user: u64) -> serde_json::Value {
         "called_out_for": m.called,
         "iterations": m.repeated,
         "entries": m.entries,
-        "exits": { "no_target": no_target, "budget": budget, "redone": redone, "stopped": stopped },
+        "exits": { "no_target": no_target, "budget": budget, "redone": redone, "stopped": stopped, "hot": hot },
         "regions": m.regions,
         "regions_compiled": m.compiled_regions,
         "instructions_compiled": m.compiled_instructions,

@@ -29,6 +29,15 @@ fn jit(lookup: Lookup) -> Jit {
     Jit::with(Config { hot: 0, lookup, ..Config::default() }).unwrap()
 }
 
+/// With both ways, by the quick tier, and with one tier after the other.
+fn jits() -> [Jit; 4] {
+    let default = Config::default();
+    let quick = [Config { hot: 0, warm: Some(0), ..default }, Config { hot: 6, warm: Some(2), ..default }];
+    let [a, b] = quick.map(|c| Jit::with(c).unwrap());
+    let [c, d] = LOOKUPS.map(jit);
+    [a, b, c, d]
+}
+
 struct Party<E> {
     engine: E,
     cpu: State,
@@ -202,15 +211,15 @@ fn flags_in_part_divisions_and_page_ends() {
     for n in 0..programs() {
         let code = program(&mut r);
         let mut plain = Party::new(Interpreter::default(), &code);
-        let mut compiled = LOOKUPS.map(|l| Party::new(jit(l), &code));
+        let mut compiled = jits().map(|j| Party::new(j, &code));
         prepared(&mut plain.cpu, &mut r);
         compiled.iter_mut().for_each(|c| c.cpu = plain.cpu.clone());
         let mut until = 0;
         while until < 600 {
             until += u64::from(1 + r.below(50));
             let faults = plain.run(until);
-            for (c, lookup) in compiled.iter_mut().zip(LOOKUPS) {
-                let program = || format!("#{n} {} at {until}, {lookup:?}", listing(&code));
+            for (which, c) in compiled.iter_mut().enumerate() {
+                let program = || format!("#{n} {} at {until}, JIT {which}", listing(&code));
                 assert_eq!(c.run(until), faults, "{}", program());
                 assert_eq!(c.seen(), plain.seen(), "{}", program());
             }

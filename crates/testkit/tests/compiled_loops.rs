@@ -371,13 +371,15 @@ fn prepared(seed: u64, wide: bool) -> (State, Vec<u8>) {
     (cpu, data)
 }
 
-fn configs() -> [Config; 4] {
+fn configs() -> [Config; 6] {
     let at_once = Config { hot: 0, ..Config::default() };
     [
         at_once,
         Config { hot: 4, ..at_once },
         Config { lookup: Lookup::Tagged, ..at_once },
         Config { arithmetic: Arithmetic::Checked, ..at_once },
+        Config { warm: Some(0), ..at_once },
+        Config { hot: 6, warm: Some(2), ..at_once },
     ]
 }
 
@@ -427,7 +429,7 @@ fn check(theme: Theme, wide: bool) {
 
 /// Budgets end in regions again and again, so that they are compiled anew, with their loops unrolled, and replaced; code
 /// is written from outside meanwhile, before a result is there as well as after, and the cache overflows.
-fn check_replaced(make: fn() -> Jit) -> u64 {
+fn check_replaced(make: impl Fn() -> Jit) -> u64 {
     let mut compiled_regions = 0;
     for n in first()..first() + programs() / 4 {
         let seed = 1000 + n;
@@ -462,6 +464,9 @@ fn regions_that_are_replaced() {
     assert!(at_once > programs() / 4);
     check_replaced(|| Jit::new(3).unwrap().beside());
     check_replaced(|| Jit::with_cache(3, 6 << 10).unwrap().beside());
+    let tiers = Config { hot: 8, warm: Some(2), ..Config::default() };
+    check_replaced(|| Jit::with(tiers).unwrap());
+    check_replaced(|| Jit::with(Config { code: 8 << 10, ..tiers }).unwrap().beside());
 }
 
 #[test]

@@ -21,6 +21,13 @@ fn compiled_integer_code_against_the_host() {
 }
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+fn quickly_compiled_integer_code_against_the_host() {
+    let quick = jit::Config { hot: 0, warm: Some(0), ..jit::Config::default() };
+    compare(Box::new(jit::Jit::with(quick).expect("the host has a JIT")), 150_000);
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn compare(engine: Box<dyn cpu::Engine>, cases: u64) {
     use testkit::differ::{Pair, case, listing};
     use testkit::random::Random;

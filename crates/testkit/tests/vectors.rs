@@ -40,13 +40,18 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn engines() -> [Made; 2] {
+fn engines() -> [Made; 3] {
     let every = std::env::var("RINGER_EVERY").map_or(EVERY, |n| n.parse().expect("RINGER_EVERY is a number"));
     let interpreter = || -> Box<dyn Engine> { Box::new(interp::Interpreter::default()) };
     let jit = || -> Box<dyn Engine> { Box::new(jit::Jit::new(0).expect("the host has a JIT")) };
+    let quick = || -> Box<dyn Engine> {
+        let config = jit::Config { hot: 0, warm: Some(0), ..jit::Config::default() };
+        Box::new(jit::Jit::with(config).expect("the host has a JIT"))
+    };
     [
         Made { name: String::new(), make: interpreter, every: 1 },
         Made { name: format!("jit-one-in-{every}/"), make: jit, every },
+        Made { name: format!("quick-one-in-{every}/"), make: quick, every },
     ]
 }
 

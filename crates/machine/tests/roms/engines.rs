@@ -15,17 +15,22 @@ pub(crate) struct Made {
 pub(crate) const REFERENCE: Made = Made { name: "interpreter", make: || Box::new(Interpreter::default()) };
 
 /// The ones that have to do the same: with everything compiled before it runs, with what the
-/// interpreter has run three times, so that both kinds of code and the ways between them are met, and
-/// as on hosts that are other than this.
-pub(crate) const OTHERS: [Made; 3] = [
+/// interpreter has run three times, so that both kinds of code and the ways between them are met,
+/// as on hosts that are other than this, by the quick tier, and by all of them one after the other.
+pub(crate) const OTHERS: [Made; 5] = [
     Made { name: "compiled at once", make: || jit(Config { hot: 0, ..Config::default() }) },
     Made { name: "compiled after three runs", make: || jit(Config { hot: 3, ..Config::default() }) },
     Made { name: "compiled at once, as for another host", make: || jit(ELSEWHERE) },
+    Made {
+        name: "written in one pass at once",
+        make: || jit(Config { hot: 0, warm: Some(0), ..Config::default() }),
+    },
+    Made { name: "in all tiers", make: || jit(Config { hot: 6, warm: Some(2), ..Config::default() }) },
 ];
 
 /// The other forms of the shadow and of arithmetic.
 const ELSEWHERE: Config =
-    Config { hot: 0, code: 16 << 20, lookup: Lookup::Tagged, arithmetic: Arithmetic::Checked };
+    Config { hot: 0, warm: None, code: 16 << 20, lookup: Lookup::Tagged, arithmetic: Arithmetic::Checked };
 
 fn jit(config: Config) -> Box<dyn Engine + Send> {
     Box::new(Jit::with(config).unwrap())

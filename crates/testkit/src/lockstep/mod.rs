@@ -39,7 +39,11 @@ pub fn maker(name: &str) -> Result<MakeEngine, String> {
         "jit-tagged" => {
             Ok(jit(Config { lookup: Lookup::Tagged, arithmetic: Arithmetic::Checked, ..Config::default() }))
         }
-        other => Err(format!("there is no engine {other:?}: jit, jit-tagged and interpreter are there")),
+        // all that it has code for, in the quick tier's
+        "jit-quick" => Ok(jit(Config { hot: u32::MAX, warm: Some(2), ..Config::default() })),
+        other => {
+            Err(format!("there is no engine {other:?}: jit, jit-quick, jit-tagged and interpreter are there"))
+        }
     }
 }
 
