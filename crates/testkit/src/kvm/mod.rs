@@ -1,0 +1,158 @@
+//! KVM as an oracle for states of any mode: CPL 0, CPL 3, V86 and real mode.
+//!
+//! A virtual machine is put into a state of the classifier's model, runs the one instruction, and halts: behind it, where
+//! it leads to, or in the handler of the exception that it raised. Nothing is needed of KVM besides to deliver exceptions:
+//! no INT, no IRET, no loading of tables, since where a host has no hardware for such code KVM's own emulator answers,
+//! which does not know all of that. What it cannot do is no opinion, and said to be none.
+
+mod landing;
+mod registers;
+mod watchdog;
+
+use classify::axes::Choice;
+use classify::world::{Level, Posed, World};
+use classify::{CodeMode, Configuration, Form};
+use cpu::{CpuModel, State, cr0, eflags, vector};
+use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, kvm_sregs, kvm_userspace_memory_region};
+use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
+use memmap2::MmapMut;
+use watchdog::Watchdog;
+
+/// Bytes of the machine's memory: all that real mode and V86 mode can name.
+const MEMORY: usize = 0x11_0000;
+
+/// The mode that a state is of.
+pub fn mode(cpu: &State) -> &'static str {
+    match (cpu.cr0 & cr0::PE != 0, cpu.eflags & eflags::VM != 0, cpu.cpl) {
+        (false, ..) => "real mode",
+        (_, true, _) => "V86 mode",
+        (.., 0) => "CPL 0",
+        _ => "CPL 3",
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// The instruction was done.
+    Completes,
+    /// It raised an exception, or went through the gate of its own vector (INT n).
+    Traps(u8),
+    /// KVM has not said, and why.
+    Silent(&'static str),
+}
+
+const UNKNOWN: Outcome = Outcome::Silent("its emulator does not know the instruction");
+
+/// A virtual machine that is asked about instructions.
+#[derive(Debug)]
+pub struct Kvm {
+    vcpu: VcpuFd,
+    /// The state that KVM has made, for what the model says nothing of.
+    usual: kvm_sregs,
+    watchdog: Watchdog,
+    emulated: bool,
+    // dropped after the vCPU: the kernel writes to the memory while that exists
+    _vm: VmFd,
+    memory: MmapMut,
+}
+
+impl Kvm {
+    /// A machine.
+    ///
+    /// # Errors
+    /// Why this host has none to ask.
+    pub fn new() -> Result<Kvm, String> {
+        let cannot = |what: &'static str| move |e: kvm_ioctls::Error| format!("{what}: {e}");
+        let kvm = kvm_ioctls::Kvm::new().map_err(cannot("/dev/kvm cannot be opened"))?;
+        let vm = kvm.create_vm().map_err(cannot("KVM makes no machine"))?;
+        // wanted by processors that run real mode as a task of their own; others have no use for it
+        let _ = vm.set_tss_address(0xfffb_d000);
+        let mut memory = MmapMut::map_anon(MEMORY).map_err(|e| e.to_string())?;
+        let region = kvm_userspace_memory_region {
+            memory_size: MEMORY as u64,
+            userspace_addr: memory.as_mut_ptr() as u64,
+            ..Default::default()
+        };
+        // SAFETY: the mapping is of that size and lives longer than machine and vCPU (the order of fields in `Kvm`). The
+        // guest writes to it in `KVM_RUN` alone, which borrows all of `Kvm`, so that nobody looks at it then.
+        unsafe { vm.set_user_memory_region(region) }.map_err(cannot("KVM takes no memory"))?;
+        let vcpu = vm.create_vcpu(0).map_err(cannot("KVM makes no processor"))?;
+        let identity = kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES);
+        let identity = identity.map_err(cannot("KVM has no CPUID"))?;
+        vcpu.set_cpuid2(&identity).map_err(cannot("KVM does not take its own CPUID"))?;
+        let usual = vcpu.get_sregs().map_err(cannot("KVM does not show a processor"))?;
+        let watchdog = Watchdog::new()?;
+        let mut kvm = Kvm { vcpu, usual, watchdog, emulated: false, _vm: vm, memory };
+        kvm.emulated = kvm.lacks_fld1();
+        Ok(kvm)
+    }
+
+    /// What answers is KVM's emulator, and not the host's processor.
+    pub fn by_emulator(&self) -> bool {
+        self.emulated
+    }
+
+    /// x87 arithmetic: every processor has it, and KVM's emulator has not.
+    fn lacks_fld1(&mut self) -> bool {
+        let form = Form::decode(&[0xd9, 0xe8], CodeMode::Bits32, CpuModel::Newest);
+        form.is_some_and(|form| !self.knows(&form))
+    }
+
+    /// It has an opinion of the form at CPL 0, where its emulator tells of what it does not know.
+    fn knows(&mut self, form: &Form) -> bool {
+        let mut world = World::new(form, Configuration::default());
+        let posed = world.pose(&Choice::default(), Level::Supervisor, None);
+        !matches!(self.run_in(&posed), Outcome::Silent(_))
+    }
+
+    /// Runs the instruction of a state. Above CPL 0 what the emulator does not know is #UD, which is no answer.
+    pub fn ask(&mut self, form: &Form, posed: &Posed) -> Outcome {
+        let outcome = self.run_in(posed);
+        let doubtful = outcome == Outcome::Traps(vector::UD) && posed.run.before.cpl > 0 && self.emulated;
+        if doubtful && !self.knows(form) { UNKNOWN } else { outcome }
+    }
+
+    fn run_in(&mut self, posed: &Posed) -> Outcome {
+        landing::prepare(&mut self.memory, posed);
+        if let Err(why) = registers::set(&self.vcpu, &self.usual, &posed.run.before) {
+            return Outcome::Silent(why);
+        }
+        self.run().unwrap_or_else(|| self.end(posed))
+    }
+
+    /// Runs until it halts; what else it does is its outcome.
+    fn run(&mut self) -> Option<Outcome> {
+        let _running = self.watchdog.watch();
+        let outcome = match self.vcpu.run() {
+            Ok(VcpuExit::Hlt) => return None,
+            // a port or an address was come to
+            Ok(VcpuExit::IoIn(..) | VcpuExit::IoOut(..) | VcpuExit::MmioRead(..) | VcpuExit::MmioWrite(..)) => {
+                self.finish();
+                Outcome::Completes
+            }
+            Ok(VcpuExit::InternalError) => UNKNOWN,
+            Ok(VcpuExit::Shutdown) => Outcome::Silent("it shut down"),
+            Ok(VcpuExit::FailEntry(..)) => Outcome::Silent("the processor refused the state"),
+            Ok(_) => Outcome::Silent("it stopped for a reason of its own"),
+            Err(_) => Outcome::Silent("it did not come to an end"),
+        };
+        Some(outcome)
+    }
+
+    /// Lets KVM finish an access that it has left to us, without running on.
+    fn finish(&mut self) {
+        self.vcpu.set_kvm_immediate_exit(1);
+        // it says that it was interrupted, which it was told to be
+        let _ = self.vcpu.run();
+        self.vcpu.set_kvm_immediate_exit(0);
+    }
+
+    /// What the place of the halt says.
+    fn end(&self, posed: &Posed) -> Outcome {
+        match (self.vcpu.get_regs(), self.vcpu.get_sregs()) {
+            (Ok(general), Ok(system)) => landing::outcome(&self.memory, posed, &general, &system),
+            _ => Outcome::Silent("KVM does not show its registers"),
+        }
+    }
+}
