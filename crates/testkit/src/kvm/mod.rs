@@ -13,7 +13,7 @@ use classify::axes::Choice;
 use classify::world::{Level, Posed, World};
 use classify::{CodeMode, Configuration, Form};
 use cpu::{CpuModel, State, cr0, eflags, vector};
-use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, kvm_sregs, kvm_userspace_memory_region};
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2, kvm_sregs, kvm_userspace_memory_region};
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use memmap2::MmapMut;
 use watchdog::Watchdog;
@@ -24,10 +24,10 @@ const MEMORY: usize = 0x11_0000;
 /// The mode that a state is of.
 pub fn mode(cpu: &State) -> &'static str {
     match (cpu.cr0 & cr0::PE != 0, cpu.eflags & eflags::VM != 0, cpu.cpl) {
-        (false, ..) => "real mode",
-        (_, true, _) => "V86 mode",
-        (.., 0) => "CPL 0",
-        _ => "CPL 3",
+        (false, ..) => "in real mode",
+        (_, true, _) => "in V86 mode",
+        (.., 0) => "at CPL 0",
+        _ => "at CPL 3",
     }
 }
 
@@ -57,6 +57,20 @@ pub struct Kvm {
     memory: MmapMut,
 }
 
+/// What KVM can show of the host, and what its emulator adds (MOVBE, RDPID).
+fn identity(kvm: &kvm_ioctls::Kvm) -> Result<CpuId, kvm_ioctls::Error> {
+    let mut all = kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)?;
+    // an older kernel does not tell
+    let Ok(emulated) = kvm.get_emulated_cpuid(KVM_MAX_CPUID_ENTRIES) else { return Ok(all) };
+    for leaf in all.as_mut_slice() {
+        let same = |e: &&kvm_cpuid_entry2| e.function == leaf.function && e.index == leaf.index;
+        if let Some(more) = emulated.as_slice().iter().find(same) {
+            (leaf.ebx, leaf.ecx, leaf.edx) = (leaf.ebx | more.ebx, leaf.ecx | more.ecx, leaf.edx | more.edx);
+        }
+    }
+    Ok(all)
+}
+
 impl Kvm {
     /// A machine.
     ///
@@ -78,8 +92,7 @@ impl Kvm {
         // guest writes to it in `KVM_RUN` alone, which borrows all of `Kvm`, so that nobody looks at it then.
         unsafe { vm.set_user_memory_region(region) }.map_err(cannot("KVM takes no memory"))?;
         let vcpu = vm.create_vcpu(0).map_err(cannot("KVM makes no processor"))?;
-        let identity = kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES);
-        let identity = identity.map_err(cannot("KVM has no CPUID"))?;
+        let identity = identity(&kvm).map_err(cannot("KVM has no CPUID"))?;
         vcpu.set_cpuid2(&identity).map_err(cannot("KVM does not take its own CPUID"))?;
         let usual = vcpu.get_sregs().map_err(cannot("KVM does not show a processor"))?;
         let watchdog = Watchdog::new()?;

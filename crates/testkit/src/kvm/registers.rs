@@ -1,6 +1,6 @@
 //! The model's registers, as KVM takes them.
 
-use cpu::{Segment, State};
+use cpu::{Segment, State, cr0, eflags};
 use kvm_bindings::{
     KVM_VCPUEVENT_VALID_SHADOW, Msrs, kvm_dtable, kvm_fpu, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_segment,
     kvm_sregs, kvm_vcpu_events, kvm_xcr, kvm_xcrs,
@@ -92,7 +92,23 @@ pub(super) fn set(vcpu: &VcpuFd, usual: &kvm_sregs, cpu: &State) -> Result<(), &
     let wanted = model_specific(cpu);
     let entries = refused(Msrs::from_entries(&wanted), "too many MSRs")?;
     match vcpu.set_msrs(&entries) {
-        Ok(n) if n == wanted.len() => Ok(()),
+        Ok(n) if n == wanted.len() => taken(vcpu, cpu),
         _ => Err("the kernel refuses the MSRs"),
     }
+}
+
+/// A kernel may take a state and keep another: Linux 6.18, where it has no hardware for V86 mode, drops EFLAGS.VM.
+fn taken(vcpu: &VcpuFd, cpu: &State) -> Result<(), &'static str> {
+    let (Ok(general), Ok(system)) = (vcpu.get_regs(), vcpu.get_sregs()) else {
+        return Err("KVM does not show its registers");
+    };
+    let flags = cpu.flags_image() ^ general.rflags as u32;
+    let kept = [
+        (flags & eflags::VM == 0, "the kernel drops EFLAGS.VM, so that this is no V86 mode"),
+        (flags == 0, "the kernel does not take the flags"),
+        (system.cr0 as u32 & cr0::PE == cpu.cr0 & cr0::PE, "the kernel does not take CR0"),
+        (system.cr4 as u32 == cpu.cr4, "the kernel does not take CR4"),
+        (system.ss.dpl == cpu.cpl || cpu.cr0 & cr0::PE == 0, "the kernel does not take the level"),
+    ];
+    kept.into_iter().find(|(as_asked, _)| !as_asked).map_or(Ok(()), |(_, why)| Err(why))
 }

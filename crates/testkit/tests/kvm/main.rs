@@ -11,6 +11,8 @@ fn main() {
 }
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod count;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod vote;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
