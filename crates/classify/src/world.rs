@@ -81,6 +81,8 @@ impl Run {
 /// A state of the model with all that is in it, and what the model makes of it.
 #[derive(Clone, Debug)]
 pub struct Posed {
+    /// The instruction as the model runs it.
+    pub insn: isa::Insn,
     /// The instruction, which is to be at CS:EIP; the memory does not have it.
     pub bytes: Vec<u8>,
     /// Memory from address 0 on, before.
@@ -200,7 +202,7 @@ impl World {
         let bytes = self.encoded(&insn);
         self.execute(&insn, &outside, &mut run);
         self.memory.undo(mark);
-        Posed { bytes, memory, run, target: at::TARGET, operand: at::WINDOW[0] + at::OPERAND }
+        Posed { insn, bytes, memory, run, target: at::TARGET, operand: at::WINDOW[0] + at::OPERAND }
     }
 
     /// Makes the state, in `out.before` and in memory; the instruction with its operands.
@@ -416,7 +418,10 @@ impl World {
         let operand = at::WINDOW[0] + at::OPERAND;
         let Some(routine) = self.form.routine else { return };
         match routine {
-            R::CallFar | R::JmpFar if insn.kind[0] == Kind::Imm => (insn.imm, insn.imm2) = (offset, selector),
+            R::CallFar | R::JmpFar if insn.kind[0] == Kind::Imm => {
+                let encodable = if insn.op32 { u32::MAX } else { 0xffff };
+                (insn.imm, insn.imm2) = (offset & encodable, selector);
+            }
             R::CallFar | R::JmpFar | R::LoadFarPointer => {
                 self.memory.write(operand, size, offset.into());
                 self.memory.write(operand + size, 2, selector.into());

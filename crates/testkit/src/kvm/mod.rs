@@ -12,7 +12,8 @@ mod watchdog;
 use classify::axes::Choice;
 use classify::world::{Level, Posed, World};
 use classify::{CodeMode, Configuration, Form};
-use cpu::{CpuModel, State, cr0, eflags, vector};
+use classify::relocation::Relocation;
+use cpu::{CpuModel, State, cr0, eflags, reg, vector};
 use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2, kvm_sregs, kvm_userspace_memory_region};
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use memmap2::MmapMut;
@@ -30,6 +31,9 @@ pub fn mode(cpu: &State) -> &'static str {
         _ => "at CPL 3",
     }
 }
+
+/// Accesses to ports that a run may make.
+const MOST_ACCESSES: usize = 16;
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -55,6 +59,14 @@ pub struct Kvm {
     // dropped after the vCPU: the kernel writes to the memory while that exists
     _vm: VmFd,
     memory: MmapMut,
+}
+
+/// An innocuous body, which the model does not run, gets operands that can be divided by.
+fn divisible(posed: &mut Posed) {
+    posed.run.before.set_r32(reg::DX, 0);
+    if let Some(low) = posed.memory.get_mut(posed.operand as usize) {
+        *low = 1;
+    }
 }
 
 /// What KVM can show of the host, and what its emulator adds (MOVBE, RDPID).
@@ -109,21 +121,35 @@ impl Kvm {
     /// x87 arithmetic: every processor has it, and KVM's emulator has not.
     fn lacks_fld1(&mut self) -> bool {
         let form = Form::decode(&[0xd9, 0xe8], CodeMode::Bits32, CpuModel::Newest);
-        form.is_some_and(|form| !self.knows(&form))
+        form.is_some_and(|form| {
+            let mut world = World::new(&form, Configuration::default());
+            self.silent_at_0(&mut world, &Choice::default(), None)
+        })
     }
 
-    /// It has an opinion of the form at CPL 0, where its emulator tells of what it does not know.
-    fn knows(&mut self, form: &Form) -> bool {
-        let mut world = World::new(form, Configuration::default());
-        let posed = world.pose(&Choice::default(), Level::Supervisor, None);
-        !matches!(self.run_in(&posed), Outcome::Silent(_))
-    }
-
-    /// Runs the instruction of a state. Above CPL 0 what the emulator does not know is #UD, which is no answer.
-    pub fn ask(&mut self, form: &Form, posed: &Posed) -> Outcome {
-        let outcome = self.run_in(posed);
+    /// Puts it into a state of the model: that, and how the run of the instruction ended.
+    pub fn ask(
+        &mut self,
+        world: &mut World,
+        choice: &Choice,
+        level: Level,
+        x: Option<Relocation>,
+    ) -> (Posed, Outcome) {
+        let mut posed = world.pose(choice, level, x);
+        if world.form().routine.is_none() {
+            divisible(&mut posed);
+        }
+        let outcome = self.run_in(&posed);
+        // above CPL 0 what the emulator does not know is #UD, which is no answer
         let doubtful = outcome == Outcome::Traps(vector::UD) && posed.run.before.cpl > 0 && self.emulated;
-        if doubtful && !self.knows(form) { UNKNOWN } else { outcome }
+        let unknown = doubtful && self.silent_at_0(world, choice, x);
+        (posed, if unknown { UNKNOWN } else { outcome })
+    }
+
+    /// It has no opinion at CPL 0, where the emulator tells of what it does not know.
+    fn silent_at_0(&mut self, world: &mut World, choice: &Choice, x: Option<Relocation>) -> bool {
+        let posed = world.pose(choice, Level::Supervisor, x);
+        matches!(self.run_in(&posed), Outcome::Silent(_))
     }
 
     fn run_in(&mut self, posed: &Posed) -> Outcome {
@@ -131,34 +157,25 @@ impl Kvm {
         if let Err(why) = registers::set(&self.vcpu, &self.usual, &posed.run.before) {
             return Outcome::Silent(why);
         }
-        self.run().unwrap_or_else(|| self.end(posed))
-    }
-
-    /// Runs until it halts; what else it does is its outcome.
-    fn run(&mut self) -> Option<Outcome> {
         let _running = self.watchdog.watch();
-        let outcome = match self.vcpu.run() {
-            Ok(VcpuExit::Hlt) => return None,
-            // a port or an address was come to
-            Ok(VcpuExit::IoIn(..) | VcpuExit::IoOut(..) | VcpuExit::MmioRead(..) | VcpuExit::MmioWrite(..)) => {
-                self.finish();
-                Outcome::Completes
-            }
-            Ok(VcpuExit::InternalError) => UNKNOWN,
-            Ok(VcpuExit::Shutdown) => Outcome::Silent("it shut down"),
-            Ok(VcpuExit::FailEntry(..)) => Outcome::Silent("the processor refused the state"),
-            Ok(_) => Outcome::Silent("it stopped for a reason of its own"),
-            Err(_) => Outcome::Silent("it did not come to an end"),
-        };
-        Some(outcome)
-    }
-
-    /// Lets KVM finish an access that it has left to us, without running on.
-    fn finish(&mut self) {
-        self.vcpu.set_kvm_immediate_exit(1);
-        // it says that it was interrupted, which it was told to be
-        let _ = self.vcpu.run();
-        self.vcpu.set_kvm_immediate_exit(0);
+        for _ in 0..MOST_ACCESSES {
+            let why = match self.vcpu.run() {
+                Ok(VcpuExit::Hlt) => return self.end(posed),
+                // nobody is at the ports
+                Ok(VcpuExit::IoIn(_, data) | VcpuExit::MmioRead(_, data)) => {
+                    data.fill(0xff);
+                    continue;
+                }
+                Ok(VcpuExit::IoOut(..) | VcpuExit::MmioWrite(..)) => continue,
+                Ok(VcpuExit::InternalError) => return UNKNOWN,
+                Ok(VcpuExit::Shutdown) => "it shut down",
+                Ok(VcpuExit::FailEntry(..)) => "the processor refused the state",
+                Ok(_) => "it stopped for a reason of its own",
+                Err(_) => break,
+            };
+            return Outcome::Silent(why);
+        }
+        Outcome::Silent("it did not come to an end")
     }
 
     /// What the place of the halt says.

@@ -2,7 +2,7 @@
 
 use cpu::{Segment, State, cr0, eflags};
 use kvm_bindings::{
-    KVM_VCPUEVENT_VALID_SHADOW, Msrs, kvm_dtable, kvm_fpu, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_segment,
+    KVM_VCPUEVENT_VALID_SHADOW, Msrs, kvm_debugregs, kvm_dtable, kvm_fpu, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_segment,
     kvm_sregs, kvm_vcpu_events, kvm_xcr, kvm_xcrs,
 };
 use kvm_ioctls::VcpuFd;
@@ -65,6 +65,11 @@ fn general(cpu: &State) -> kvm_regs {
     kvm_regs { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, rip, rflags, ..Default::default() }
 }
 
+fn debug(cpu: &State) -> kvm_debugregs {
+    let db = [0, 1, 2, 3].map(|n| u64::from(cpu.dr[n]));
+    kvm_debugregs { db, dr6: cpu.dr[6].into(), dr7: cpu.dr[7].into(), ..Default::default() }
+}
+
 fn model_specific(cpu: &State) -> Vec<kvm_msr_entry> {
     let mut all: Vec<(u32, u64)> =
         SYSENTER.into_iter().zip(cpu.sysenter).map(|(n, v)| (n, v.into())).collect();
@@ -83,7 +88,7 @@ pub(super) fn set(vcpu: &VcpuFd, usual: &kvm_sregs, cpu: &State) -> Result<(), &
     refused(vcpu.set_mp_state(kvm_mp_state::default()), "the kernel refuses to wake it")?;
     refused(vcpu.set_sregs(&system(usual, cpu)), "the kernel refuses the system registers")?;
     refused(vcpu.set_regs(&general(cpu)), "the kernel refuses the registers")?;
-    refused(vcpu.set_debug_regs(&Default::default()), "the kernel refuses the debug registers")?;
+    refused(vcpu.set_debug_regs(&debug(cpu)), "the kernel refuses the debug registers")?;
     let fpu = kvm_fpu { fcw: 0x37f, mxcsr: 0x1f80, ..Default::default() };
     refused(vcpu.set_fpu(&fpu), "the kernel refuses the x87 state")?;
     let mut components = kvm_xcrs { nr_xcrs: 1, ..Default::default() };

@@ -3,11 +3,12 @@
 use crate::count::Count;
 use classify::axes::{Axis, Choice};
 use classify::derive::applies;
-use classify::world::{Level, Posed, World};
+use classify::world::{Level, World};
 use classify::{CodeMode, Configuration, Form, forms};
-use cpu::{CpuModel, reg};
+use cpu::CpuModel;
 use isa::Routine;
 use libtest_mimic::{Arguments, Failed, Trial};
+use std::collections::BTreeSet;
 use testkit::kvm::Kvm;
 
 /// What is asked of each form, where it applies: at CPL 3 and CPL 0, or in V86 and real mode.
@@ -37,17 +38,17 @@ pub(crate) fn main() {
     if let Some(why) = &absent {
         eprintln!("SKIPPED: {why}");
     }
-    let trials = vec![Trial::test("kvm_agrees", kvm_agrees).with_ignored_flag(absent.is_some())];
+    let tests = [("forms", forms_by_configuration as fn() -> Result<(), Failed>), ("states", states)];
+    let trials = tests.map(|(name, test)| Trial::test(name, test).with_ignored_flag(absent.is_some())).into();
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn kvm_agrees() -> Result<(), Failed> {
+/// Every form in every configuration.
+fn forms_by_configuration() -> Result<(), Failed> {
     let mut kvm = Kvm::new()?;
     let mut count = Count::default();
     for code in CodeMode::ALL {
-        let mut forms = forms::all(code, CpuModel::Newest);
-        forms.retain(|f| !classify::catalogue::beyond_the_model(f.code()));
-        for form in &forms {
+        for form in &asked(code) {
             ask_everywhere(&mut kvm, form, &mut count)?;
         }
     }
@@ -55,6 +56,13 @@ fn kvm_agrees() -> Result<(), Failed> {
     // less than this is said by the emulator, which knows neither x87 nor SSE
     let enough = count.agreed("at CPL 0") > 15_000 && count.agreed("at CPL 3") > 15_000;
     if enough { Ok(()) } else { Err("too little was compared".into()) }
+}
+
+/// All forms but those that the model lacks.
+fn asked(code: CodeMode) -> Vec<Form> {
+    let mut forms = forms::all(code, CpuModel::Newest);
+    forms.retain(|f| !classify::catalogue::beyond_the_model(f.code()));
+    forms
 }
 
 fn ask_everywhere(kvm: &mut Kvm, form: &Form, count: &mut Count) -> Result<(), Failed> {
@@ -65,8 +73,7 @@ fn ask_everywhere(kvm: &mut Kvm, form: &Form, count: &mut Count) -> Result<(), F
         }
         let mut world = World::new(form, configuration);
         for level in levels(configuration) {
-            let posed = pose(form, &mut world, *level);
-            let outcome = kvm.ask(form, &posed);
+            let (posed, outcome) = kvm.ask(&mut world, &usual(form), *level, None);
             count.weigh(form, bits, &posed, outcome);
         }
     }
@@ -85,16 +92,44 @@ fn levels(configuration: Configuration) -> &'static [Level] {
 /// The number of 174h, IA32_SYSENTER_CS, among the axis's values: a register that every chip has.
 const SYSENTER_CS: u8 = 7;
 
-/// The model's first state, but for a model-specific register that is one everywhere; bodies, which it does not run, get operands that can be divided by.
-fn pose(form: &Form, world: &mut World, level: Level) -> Posed {
-    let choice = match form.routine {
+/// The model's first state, but for a model-specific register that is one everywhere.
+fn usual(form: &Form) -> Choice {
+    match form.routine {
         Some(Routine::Rdmsr | Routine::Wrmsr) => Choice::default().with(Axis::Index, SYSENTER_CS),
         _ => Choice::default(),
-    };
-    let mut posed = world.pose(&choice, level, None);
-    if form.routine.is_none() {
-        posed.run.before.set_r32(reg::DX, 0);
-        posed.memory[posed.operand as usize] = 1;
     }
-    posed
+}
+
+/// Every sensitive form in each state next to the usual one that leads it another way.
+fn states() -> Result<(), Failed> {
+    let mut kvm = Kvm::new()?;
+    let mut count = Count::default();
+    for code in CodeMode::ALL {
+        for form in asked(code).iter().filter(|f| f.routine.is_some()) {
+            for bits in ["", "VM", "VM,REAL"] {
+                ask_around(&mut kvm, form, bits, &mut count)?;
+            }
+        }
+    }
+    count.settle(&kvm)
+}
+
+fn ask_around(kvm: &mut Kvm, form: &Form, bits: &str, count: &mut Count) -> Result<(), Failed> {
+    let configuration = Configuration::parse(bits)?;
+    if !applies(form.mode, configuration) {
+        return Ok(());
+    }
+    let mut world = World::new(form, configuration);
+    for level in levels(configuration) {
+        let mut ways = BTreeSet::new();
+        for choice in std::iter::once(usual(form)).chain(usual(form).neighbours()) {
+            let run = world.pose(&choice, *level, None).run;
+            if ways.insert((run.path, run.trap)) {
+                let (posed, outcome) = kvm.ask(&mut world, &choice, *level, None);
+                let state: Vec<String> = choice.unusual().map(|a| format!("{} = {}", a.name(), choice.name(a))).collect();
+                count.weigh(form, &format!("{bits} {}", state.join(", ")), &posed, outcome);
+            }
+        }
+    }
+    Ok(())
 }
