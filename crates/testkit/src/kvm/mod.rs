@@ -123,7 +123,7 @@ impl Kvm {
         let form = Form::decode(&[0xd9, 0xe8], CodeMode::Bits32, CpuModel::Newest);
         form.is_some_and(|form| {
             let mut world = World::new(&form, Configuration::default());
-            self.silent_at_0(&mut world, &Choice::default(), None)
+            self.at_0(&mut world, &Choice::default(), None) == UNKNOWN
         })
     }
 
@@ -140,16 +140,14 @@ impl Kvm {
             divisible(&mut posed);
         }
         let outcome = self.run_in(&posed);
-        // above CPL 0 what the emulator does not know is #UD, which is no answer
+        // above CPL 0 what the emulator does not know is #UD, which is no answer but where it is one at CPL 0
         let doubtful = outcome == Outcome::Traps(vector::UD) && posed.run.before.cpl > 0 && self.emulated;
-        let unknown = doubtful && self.silent_at_0(world, choice, x);
+        let unknown = doubtful && self.at_0(world, choice, x) != outcome;
         (posed, if unknown { UNKNOWN } else { outcome })
     }
 
-    /// It has no opinion at CPL 0, where the emulator tells of what it does not know.
-    fn silent_at_0(&mut self, world: &mut World, choice: &Choice, x: Option<Relocation>) -> bool {
-        let posed = world.pose(choice, Level::Supervisor, x);
-        matches!(self.run_in(&posed), Outcome::Silent(_))
+    fn at_0(&mut self, world: &mut World, choice: &Choice, x: Option<Relocation>) -> Outcome {
+        self.run_in(&world.pose(choice, Level::Supervisor, x))
     }
 
     fn run_in(&mut self, posed: &Posed) -> Outcome {
