@@ -15,7 +15,8 @@ const PROGRAM: u32 = 0xfe00;
 const NOT_FLAGS: u32 = 0xffc0_802a;
 /// What is free in the model's memory: below its tables, between them and the window, and in the window below the code,
 /// behind it and at its end.
-const FREE: [std::ops::Range<usize>; 4] = [0..0x800, 0x8000..0x1_8000, 0x1_8000..0x1_8c00, 0x1_f000..0x2_0000];
+const FREE: [std::ops::Range<usize>; 4] =
+    [0..0x800, 0x8000..0x1_8000, 0x1_8000..0x1_8c00, 0x1_f000..0x2_0000];
 const GATES: u32 = 32;
 
 /// Fills memory for a run.

@@ -7,13 +7,15 @@
 
 mod landing;
 mod registers;
+mod results;
 mod watchdog;
 
 use classify::axes::Choice;
+use classify::relocation::Relocation;
 use classify::world::{Level, Posed, World};
 use classify::{CodeMode, Configuration, Form};
-use classify::relocation::Relocation;
 use cpu::{CpuModel, State, cr0, eflags, reg, vector};
+use isa::Routine;
 use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2, kvm_sregs, kvm_userspace_memory_region};
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use memmap2::MmapMut;
@@ -174,6 +176,25 @@ impl Kvm {
             return Outcome::Silent(why);
         }
         Outcome::Silent("it did not come to an end")
+    }
+
+    /// Compares what the instruction left, of the run last asked for: the first thing that is not as the model has it.
+    /// `None`: nothing can be compared, as it was not done, or not at CPL 0 or in real
+    /// mode, or switched tasks.
+    pub fn compare(&self, posed: &Posed) -> Option<Result<(), &'static str>> {
+        let (before, after) = (&posed.run.before, &posed.run.after);
+        let level_0 = before.cpl == 0 && after.cpl == 0;
+        // what a task leaves in its state segment is only in part what the manual settles
+        let switched =
+            before.tr.selector != after.tr.selector && isa::routine(posed.insn.code) != Some(Routine::Ltr);
+        if posed.run.trap.is_some() || !level_0 || switched {
+            return None;
+        }
+        let (general, system) = (self.vcpu.get_regs().ok()?, self.vcpu.get_sregs().ok()?);
+        let mut prepared = vec![0; MEMORY];
+        landing::prepare(&mut prepared, posed);
+        let found = results::difference(posed, (&general, &system), (&prepared, &self.memory));
+        Some(found.map_or(Ok(()), Err))
     }
 
     /// What the place of the halt says.

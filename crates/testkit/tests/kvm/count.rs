@@ -14,6 +14,8 @@ struct Mode {
     agreed: usize,
     differed: usize,
     aside: usize,
+    /// Completed with the same results.
+    same: usize,
     silent: BTreeMap<&'static str, usize>,
     /// Sensitive forms by name, and whether an opinion of them was heard.
     sensitive: BTreeMap<String, bool>,
@@ -46,16 +48,33 @@ impl Count {
             }
             _ => {
                 counted.differed += 1;
-                self.found.push(Disagreement {
-                    voter: Voter::Kvm,
-                    code: form.code(),
-                    mode: form.mode.bits() as u8,
-                    configuration: bits.to_owned(),
-                    says: format!("{} {place}", words(outcome)),
-                    specified: words(expected),
-                });
+                self.disagree(form, bits, format!("{} {place}", words(outcome)), words(expected));
             }
         }
+    }
+
+    /// Counts what an instruction left that was done.
+    pub(crate) fn compare(
+        &mut self,
+        form: &Form,
+        bits: &str,
+        posed: &Posed,
+        found: Option<Result<(), &str>>,
+    ) {
+        let place = mode(&posed.run.before);
+        match found {
+            None => {}
+            Some(Ok(())) => self.modes.entry(place).or_default().same += 1,
+            Some(Err(what)) => {
+                self.disagree(form, bits, format!("leaves other {what} {place}"), String::new())
+            }
+        }
+    }
+
+    fn disagree(&mut self, form: &Form, bits: &str, says: String, specified: String) {
+        let (code, mode) = (form.code(), form.mode.bits() as u8);
+        let configuration = bits.to_owned();
+        self.found.push(Disagreement { voter: Voter::Kvm, code, mode, configuration, says, specified });
     }
 
     /// How often it agreed in a mode.
@@ -84,7 +103,10 @@ impl Mode {
     fn tell(&self, place: &str) {
         let (agreed, differed, aside) = (self.agreed, self.differed, self.aside);
         let silent: usize = self.silent.values().sum();
-        println!("{place}: {agreed} agreed, {differed} differed, {aside} set aside, {silent} without an opinion");
+        println!(
+            "{place}: {agreed} agreed, {differed} differed, {aside} set aside, {silent} without an opinion"
+        );
+        println!("  {} left the same registers and memory", self.same);
         self.silent.iter().for_each(|(why, n)| println!("  {n}: {why}"));
         let unheard: Vec<&str> =
             self.sensitive.iter().filter(|(_, heard)| !**heard).map(|(name, _)| name.as_str()).collect();
