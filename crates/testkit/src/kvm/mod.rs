@@ -19,6 +19,7 @@ use isa::Routine;
 use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2, kvm_sregs, kvm_userspace_memory_region};
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use memmap2::MmapMut;
+use std::fmt;
 use watchdog::Watchdog;
 
 /// Bytes of the machine's memory: all that real mode and V86 mode can name.
@@ -46,6 +47,16 @@ pub enum Outcome {
     Traps(u8),
     /// KVM has not said, and why.
     Silent(&'static str),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Completes => f.write_str("completes"),
+            Outcome::Traps(vector) => write!(f, "traps with vector {vector}"),
+            Outcome::Silent(why) => f.write_str(why),
+        }
+    }
 }
 
 const UNKNOWN: Outcome = Outcome::Silent("its emulator does not know the instruction");
@@ -115,9 +126,9 @@ impl Kvm {
         Ok(kvm)
     }
 
-    /// What answers is KVM's emulator, and not the host's processor.
-    pub fn by_emulator(&self) -> bool {
-        self.emulated
+    /// What answers: KVM's emulator, or the host's processor.
+    pub fn who(&self) -> &'static str {
+        if self.emulated { "KVM's emulator" } else { "the processor, by KVM" }
     }
 
     /// x87 arithmetic: every processor has it, and KVM's emulator has not.

@@ -48,7 +48,7 @@ impl Count {
             }
             _ => {
                 counted.differed += 1;
-                self.disagree(form, bits, format!("{} {place}", words(outcome)), words(expected));
+                self.disagree(form, bits, format!("{outcome} {place}"), expected.to_string());
             }
         }
     }
@@ -83,8 +83,8 @@ impl Count {
     }
 
     /// Says what was counted; an error if a disagreement has no ruling.
-    pub(crate) fn settle(&self, kvm: &Kvm) -> Result<(), Failed> {
-        println!("{}:", if kvm.by_emulator() { "KVM's emulator" } else { "the processor, by KVM" });
+    pub(crate) fn settle(&self, what: &str, kvm: &Kvm) -> Result<(), Failed> {
+        println!("{what}, says {}:", kvm.who());
         self.modes.iter().for_each(|(place, mode)| mode.tell(place));
         let rulings = rulings()?;
         for ruling in rulings.iter().filter(|r| r.voter == Voter::Kvm) {
@@ -106,23 +106,17 @@ impl Mode {
         println!(
             "{place}: {agreed} agreed, {differed} differed, {aside} set aside, {silent} without an opinion"
         );
-        println!("  {} left the same registers and memory", self.same);
+        if self.same > 0 {
+            println!("  {} left the same registers and memory", self.same);
+        }
         self.silent.iter().for_each(|(why, n)| println!("  {n}: {why}"));
         let unheard: Vec<&str> =
             self.sensitive.iter().filter(|(_, heard)| !**heard).map(|(name, _)| name.as_str()).collect();
-        let of = self.sensitive.len();
-        println!("  {} of {of} sensitive forms heard of; not of {}", of - unheard.len(), unheard.join(" "));
+        let (of, not) = (self.sensitive.len(), unheard.len());
+        println!("  {} of {of} sensitive forms were heard of; not of: {}", of - not, unheard.join(" "));
     }
 }
 
 fn line(d: &Disagreement) -> String {
     format!("{:?}/{} with {:?}: {}, not: {}", d.code, d.mode, d.configuration, d.says, d.specified)
-}
-
-fn words(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Completes => "completes".to_owned(),
-        Outcome::Traps(vector) => format!("traps with vector {vector}"),
-        Outcome::Silent(why) => why.to_owned(),
-    }
 }
