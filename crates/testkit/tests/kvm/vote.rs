@@ -196,7 +196,8 @@ fn askable(form: &Form, choice: &Choice) -> bool {
         }
     };
     let specific = matches!(form.routine, Some(Routine::Rdmsr | Routine::Wrmsr));
-    !choice.unusual().any(barred) && !(specific && choice.get(Axis::Index) != SYSENTER_CS)
+    let known = !specific || choice.get(Axis::Index) == SYSENTER_CS;
+    known && !choice.unusual().any(barred)
 }
 
 /// Both states of every witness in the usual configuration, those of CPL 0 as well.
