@@ -30,7 +30,7 @@ pub(super) fn prepare(memory: &mut [u8], posed: &Posed) {
     }
     let window = posed.run.window;
     if before.cr0 & cr0::PE == 0 {
-        (0..2 * GATES).for_each(|v| far(memory, before.idtr.base + 4 * v, window, HANDLERS + 2 * v));
+        (0..GATES).for_each(|v| far(memory, before.idtr.base + 4 * v, window, HANDLERS + 2 * v));
     } else {
         gates(memory, posed);
         if before.eflags & eflags::VM != 0 {

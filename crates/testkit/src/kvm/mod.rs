@@ -190,14 +190,14 @@ impl Kvm {
     }
 
     /// Compares what the instruction left, of the run last asked for: the first thing that is not as the model has it.
-    /// `None`: nothing can be compared, as it was not done, or not at CPL 0 or in real
-    /// mode, or switched tasks.
+    /// `None`: nothing can be compared, as the model does not run it or it was not done, not at CPL 0 or in real mode, or
+    /// switched tasks.
     pub fn compare(&self, posed: &Posed) -> Option<Result<(), &'static str>> {
         let (before, after) = (&posed.run.before, &posed.run.after);
+        let routine = isa::routine(posed.insn.code)?;
         let level_0 = before.cpl == 0 && after.cpl == 0;
         // what a task leaves in its state segment is only in part what the manual settles
-        let switched =
-            before.tr.selector != after.tr.selector && isa::routine(posed.insn.code) != Some(Routine::Ltr);
+        let switched = before.tr.selector != after.tr.selector && routine != Routine::Ltr;
         if posed.run.trap.is_some() || !level_0 || switched {
             return None;
         }

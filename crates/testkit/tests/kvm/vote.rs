@@ -131,8 +131,7 @@ fn ask_state(
     let words: Vec<String> = std::iter::once(world.configuration().names()).chain(unusual).collect();
     let (form, state) = (world.form().clone(), words.join(" "));
     count.weigh(&form, &state, &posed, outcome);
-    // what innocuous bodies leave behind is not the model's, and `native` compares it
-    let done = form.routine.is_some() && outcome == Outcome::Completes;
+    let done = outcome == Outcome::Completes;
     count.compare(&form, &state, &posed, done.then(|| kvm.compare(&posed)).flatten());
 }
 
