@@ -26,7 +26,7 @@ pub enum Voter {
     Bochs,
     /// Intel's XED.
     Xed,
-    /// KVM's instruction emulator.
+    /// KVM: the processor by it, or its instruction emulator.
     Kvm,
 }
 
@@ -55,7 +55,7 @@ pub struct Ruling {
     pub voter: Voter,
     /// About which forms: names of `Code`, one with `*` at its end is a prefix.
     pub forms: Vec<String>,
-    /// What the voter says.
+    /// What the voter says; with `*` at its end, how that begins.
     pub says: String,
     /// Who is right: the specification, or the voter.
     pub right: Right,
@@ -135,7 +135,11 @@ impl Unwitnessed {
 impl Ruling {
     /// It is about this.
     pub fn settles(&self, d: &Disagreement) -> bool {
-        self.voter == d.voter && self.says == d.says && names(&self.forms, d.code)
+        let says = match self.says.strip_suffix('*') {
+            Some(start) => d.says.starts_with(start),
+            None => d.says == self.says,
+        };
+        self.voter == d.voter && says && names(&self.forms, d.code)
     }
 }
 

@@ -19,6 +19,10 @@ impl Memory {
         Memory { bytes: vec![0; layout::SIZE].into(), log: Vec::new() }
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(crate) fn read(&self, at: u32, size: u32) -> u64 {
         let index = at as usize % layout::SIZE;
         match self.bytes.get(index..index + size as usize) {

@@ -88,6 +88,9 @@ pub struct Replay {
     pub shown: Vec<String>,
 }
 
+/// What [`World::pose`] makes a state of.
+pub type Posing = (Choice, Level, Option<Relocation>);
+
 impl Witness {
     pub(crate) fn new(
         form: &Form,
@@ -165,6 +168,23 @@ impl Witness {
         let mut run = Run::new(CpuModel::Newest);
         World::new(&form, configuration).run(&choice, level, None, &mut run);
         Ok(Some((form, run)))
+    }
+
+    /// Its states, for another machine to be put in: the first, and the second where it has one.
+    ///
+    /// # Errors
+    /// As [`Witness::replay`].
+    pub fn states(&self) -> Result<(World, Vec<Posing>), WitnessError> {
+        self.replay()?;
+        let (form, choice, level, x) = (self.form()?, self.choice()?, self.level()?, self.relocation()?);
+        let configuration = Configuration::parse(&self.configuration).unwrap_or_default();
+        let second = match self.claim {
+            Claim::Control => None,
+            Claim::Location => Some((choice, level, x)),
+            Claim::Mode => Some((choice, Level::Supervisor, x)),
+        };
+        let all = [(choice, level, None)].into_iter().chain(second).collect();
+        Ok((World::new(&form, configuration), all))
     }
 
     fn show(

@@ -78,6 +78,23 @@ impl Run {
     }
 }
 
+/// A state of the model with all that is in it, and what the model makes of it.
+#[derive(Clone, Debug)]
+pub struct Posed {
+    /// The instruction as the model runs it.
+    pub insn: isa::Insn,
+    /// The instruction, which is to be at CS:EIP; the memory does not have it.
+    pub bytes: Vec<u8>,
+    /// Memory from address 0 on, before.
+    pub memory: Vec<u8>,
+    /// The registers before, and the run.
+    pub run: Run,
+    /// The offset that far transfers and gates lead to.
+    pub target: u32,
+    /// Where the memory operand is, in the model's usual place of the window.
+    pub operand: u32,
+}
+
 /// Base states of a form in a configuration.
 pub struct World {
     form: Form,
@@ -170,6 +187,32 @@ impl World {
     /// Runs the form once in a state.
     pub fn run(&mut self, choice: &Choice, level: Level, x: Option<Relocation>, out: &mut Run) {
         let mark = self.memory.mark();
+        let (insn, outside) = self.prepare(choice, level, x, out);
+        self.execute(&insn, &outside, out);
+        self.memory.undo(mark);
+    }
+
+    /// Runs the form once in a state, and gives all of that state: what another machine has to be put in to be asked
+    /// the same. An innocuous body has no run here, so that it counts as one that completes.
+    pub fn pose(&mut self, choice: &Choice, level: Level, x: Option<Relocation>) -> Posed {
+        let mark = self.memory.mark();
+        let mut run = Run::new(CpuModel::Newest);
+        let (insn, outside) = self.prepare(choice, level, x, &mut run);
+        let memory = self.memory.bytes().to_vec();
+        let bytes = self.encoded(&insn);
+        self.execute(&insn, &outside, &mut run);
+        self.memory.undo(mark);
+        Posed { insn, bytes, memory, run, target: at::TARGET, operand: at::WINDOW[0] + at::OPERAND }
+    }
+
+    /// Makes the state, in `out.before` and in memory; the instruction with its operands.
+    fn prepare(
+        &mut self,
+        choice: &Choice,
+        level: Level,
+        x: Option<Relocation>,
+        out: &mut Run,
+    ) -> (isa::Insn, Outside) {
         out.before.clone_from(&self.templates[level as usize]);
         out.window = at::WINDOW[0];
         self.choose(choice, &mut out.before);
@@ -179,6 +222,11 @@ impl World {
         if let Some(x) = x {
             self.relocate(x, out, &mut outside);
         }
+        (insn, outside)
+    }
+
+    /// Runs the form in the state that `out.before` and memory are.
+    fn execute(&mut self, insn: &isa::Insn, outside: &Outside, out: &mut Run) {
         let ran = self.memory.mark();
         out.path.clear();
         out.places.clear();
@@ -193,12 +241,24 @@ impl World {
             apic_base: outside.apic_base,
         };
         let Some(routine) = self.form.routine else { return };
-        let fault = model.interpret(&insn, routine).err();
+        let fault = model.interpret(insn, routine).err();
         out.after = model.cpu;
-        let entered = entered(out, &insn, routine).filter(|_| fault.is_none());
+        let entered = entered(out, insn, routine).filter(|_| fault.is_none());
         (out.trap, out.meant) = (fault.map(|f| f.vector).or(entered), entered.is_some());
         self.memory.changes(ran, &mut out.changes);
-        self.memory.undo(mark);
+    }
+
+    /// The instruction's bytes, with the far pointer in them that the state has.
+    fn encoded(&self, insn: &isa::Insn) -> Vec<u8> {
+        let mut bytes = self.form.bytes.clone();
+        let far = matches!(self.form.routine, Some(Routine::CallFar | Routine::JmpFar));
+        if far && insn.kind[0] == Kind::Imm {
+            let size = if insn.op32 { 4 } else { 2 };
+            let pointer = [&insn.imm.to_le_bytes()[..size], &insn.imm2.to_le_bytes()].concat();
+            bytes.truncate(bytes.len() - pointer.len());
+            bytes.extend(pointer);
+        }
+        bytes
     }
 
     /// Sets what the axes say of registers and tables.
@@ -358,7 +418,10 @@ impl World {
         let operand = at::WINDOW[0] + at::OPERAND;
         let Some(routine) = self.form.routine else { return };
         match routine {
-            R::CallFar | R::JmpFar if insn.kind[0] == Kind::Imm => (insn.imm, insn.imm2) = (offset, selector),
+            R::CallFar | R::JmpFar if insn.kind[0] == Kind::Imm => {
+                let encodable = if insn.op32 { u32::MAX } else { 0xffff };
+                (insn.imm, insn.imm2) = (offset & encodable, selector);
+            }
             R::CallFar | R::JmpFar | R::LoadFarPointer => {
                 self.memory.write(operand, size, offset.into());
                 self.memory.write(operand + size, 2, selector.into());

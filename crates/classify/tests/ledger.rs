@@ -38,6 +38,19 @@ fn iced() {
     settled(&found.concat(), Voter::Iced);
 }
 
+/// A ruling on a voter that is not everywhere may be idle, but it is about forms that there are.
+#[test]
+fn rulings_name_forms_and_sources() {
+    for ruling in rulings().unwrap() {
+        let named = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(start) => Code::values().any(|c| format!("{c:?}").starts_with(start)),
+            None => Code::values().any(|c| format!("{c:?}") == *pattern),
+        };
+        assert!(ruling.forms.iter().all(named), "{ruling:?}");
+        assert!(ruling.reason.len() > 20 && !ruling.source.is_empty(), "{ruling:?}");
+    }
+}
+
 /// Sensitive pairs without a witness, in the default configuration.
 fn without_witness() -> Vec<(Code, u8)> {
     let specs = Specs::embedded();

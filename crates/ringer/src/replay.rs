@@ -4,19 +4,23 @@ use anyhow::Context;
 use clap::Args;
 use classify::witness::{Claim, MOST_BYTES, WitnessError};
 use classify::{Form, Witness};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use testkit::host_witness::{self, Answer};
+use testkit::kvm_witness::{self, Said};
 
 const EXAMPLES: &str = "\
 Examples:
   ringer classify popf --json | jq -c '.[0].witness' > popf.json
   ringer replay popf.json                    what it shows
   ringer replay - < popf.json                from standard input
+  ringer replay --kvm popf.json              what KVM makes of both states
 
-Where a program can be put in the witness's first state the host's CPU is asked as well, in 32-bit code at CPL 3.
+Where a program can be put in the witness's first state the host's CPU is asked as well, in 32-bit code at CPL 3. With
+--kvm a virtual machine is put into each state, of whatever mode; where the host has no hardware for it KVM's own emulator
+answers.
 
 Exit codes: 0 the witness shows what it claims; 1 it does not, or cannot be read; 2 it is no witness.";
 
@@ -26,6 +30,9 @@ pub(crate) struct Replay {
     /// The witness's file; - is standard input
     #[arg(value_name = "WITNESS")]
     file: PathBuf,
+    /// Ask KVM as well, about both states
+    #[arg(long)]
+    kvm: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -47,7 +54,7 @@ fn read(file: &PathBuf) -> std::io::Result<Vec<u8>> {
 pub(crate) fn run(arguments: &Replay) -> anyhow::Result<ExitCode> {
     let name = arguments.file.display();
     let bytes = read(&arguments.file).with_context(|| format!("{name}"))?;
-    match told(&bytes, arguments.json) {
+    match told(&bytes, arguments) {
         Ok((holds, text)) => {
             crate::tell(&text);
             Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -56,21 +63,43 @@ pub(crate) fn run(arguments: &Replay) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn told(bytes: &[u8], as_json: bool) -> Result<(bool, String), WitnessError> {
+fn told(bytes: &[u8], arguments: &Replay) -> Result<(bool, String), WitnessError> {
     let witness = Witness::from_json(bytes.trim_ascii())?;
     let replay = witness.replay()?;
     let host = host_witness::ask(&witness)?;
-    let text = if as_json {
-        let host = match &host {
-            Answer::Agrees(what) => json!({"agrees": true, "host": what}),
-            Answer::Differs { model, host } => json!({"agrees": false, "model": model, "host": host}),
-            Answer::Unasked(why) => json!({"agrees": null, "why": why}),
-        };
-        json!({"holds": replay.holds, "runs": replay.runs, "shown": replay.shown, "host": host}).to_string()
+    let kvm = arguments.kvm.then(|| kvm_witness::ask(&witness)).transpose()?;
+    let text = if arguments.json {
+        let mut told = json!({
+            "holds": replay.holds, "runs": replay.runs, "shown": replay.shown, "host": answer_json(&host)
+        });
+        if let Some(kvm) = &kvm {
+            told["kvm"] = kvm_json(kvm);
+        }
+        told.to_string()
     } else {
-        format!("{}\n{}", text(&witness, &replay), hosts(&host))
+        let mut lines = vec![text(&witness, &replay), hosts(&host)];
+        lines.extend(kvm.iter().flat_map(kvms));
+        lines.join("\n")
     };
     Ok((replay.holds, text))
+}
+
+fn answer_json(answer: &Answer) -> Value {
+    match answer {
+        Answer::Agrees(what) => json!({"agrees": true, "host": what}),
+        Answer::Differs { model, host } => json!({"agrees": false, "model": model, "host": host}),
+        Answer::Unasked(why) => json!({"agrees": null, "why": why}),
+    }
+}
+
+fn kvm_json(said: &Result<Said, String>) -> Value {
+    match said {
+        Ok(said) => {
+            let states: Vec<Value> = said.answers.iter().map(answer_json).collect();
+            json!({"who": said.who, "states": states})
+        }
+        Err(why) => json!({"who": null, "why": why}),
+    }
 }
 
 /// What the host has answered, in words.
@@ -80,6 +109,22 @@ fn hosts(answer: &Answer) -> String {
         Answer::Differs { model, host } => format!("THE HOST DIFFERS: {host}, where the model has {model}"),
         Answer::Unasked(why) => format!("the host was not asked: {why}"),
     }
+}
+
+/// What KVM has answered, in words.
+fn kvms(said: &Result<Said, String>) -> Vec<String> {
+    let said = match said {
+        Ok(said) => said,
+        Err(why) => return vec![format!("KVM was not asked: {why}")],
+    };
+    let line = |(which, answer): (&str, &Answer)| match answer {
+        Answer::Agrees(what) => format!("{} agrees about the {which}: it {what}", said.who),
+        Answer::Differs { model, host } => {
+            format!("{} DIFFERS about the {which}: {host}, where the model has {model}", said.who)
+        }
+        Answer::Unasked(why) => format!("{} has no opinion of the {which}: {why}", said.who),
+    };
+    ["first", "second"].into_iter().zip(&said.answers).map(line).collect()
 }
 
 /// What a claim says.

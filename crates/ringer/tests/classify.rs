@@ -86,6 +86,24 @@ fn witnesses_replay() {
     assert!(host["agrees"] == true || host["agrees"].is_null() && host["why"].is_string(), "{host}");
 }
 
+/// With --kvm there is a line about each state, or one that says why KVM was not asked; a state of CPL 0 is no obstacle.
+#[test]
+fn kvm_is_asked_when_told_to() {
+    let files = Files::new();
+    let witness = json(&["clts"])[0]["witness"].clone();
+    let file = files.put("clts.json", witness.to_string().as_bytes());
+    assert!(!text(&["replay", &file]).contains("KVM"));
+    let said = text(&["replay", "--kvm", &file]);
+    let asked = said.contains(" agrees about the first: it completes");
+    assert!(
+        asked || said.contains("\nKVM was not asked: ") || said.contains(" has no opinion of "),
+        "{said}"
+    );
+    let told: Value = serde_json::from_str(&text(&["replay", "--kvm", "--json", &file])).unwrap();
+    let kvm = &told["kvm"];
+    assert!(kvm["who"].is_string() && kvm["states"].is_array() || kvm["why"].is_string(), "{kvm}");
+}
+
 #[test]
 fn what_is_no_witness() {
     let files = Files::new();

@@ -12,6 +12,9 @@ pub mod host_runner;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod host_sse_trap;
 pub mod host_witness;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod kvm;
+pub mod kvm_witness;
 pub mod lockstep;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod native;
