@@ -6,7 +6,7 @@ use benches::GUESTS;
 use benches::flat::{self, Alone};
 use cpu::{Engine, Meter};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use jit::{Jit, Lookup};
+use jit::{Config, Jit, Lookup};
 use std::time::Duration;
 
 /// Instructions an iteration.
@@ -31,11 +31,20 @@ fn meter(alone: &Alone) -> Meter {
 /// The compiler's own time for an instruction of ordinary code: planning, writing the IR, Cranelift
 /// and the way into the cache. What runs is not counted.
 fn compile(c: &mut Criterion) {
+    let at_once = Config { hot: 0, ..Config::default() };
+    for (name, config) in
+        [("an instruction", at_once), ("an instruction in one pass", Config { warm: Some(0), ..at_once })]
+    {
+        compile_by(c, name, config);
+    }
+}
+
+fn compile_by(c: &mut Criterion, name: &str, config: Config) {
     let mut group = c.benchmark_group("jit: compile");
-    let mut alone = Alone::new(&flat::plain().expect("code")).expect("an engine");
+    let mut alone = Alone::by(&flat::plain().expect("code"), config).expect("an engine");
     alone.run(flat::PLAIN);
     group.throughput(Throughput::Elements(meter(&alone).compiled_instructions));
-    group.bench_function("an instruction", |b| {
+    group.bench_function(name, |b| {
         b.iter_custom(|times| {
             let before = meter(&alone).compile_nanos;
             for _ in 0..times {

@@ -35,9 +35,16 @@ impl Alone {
     /// # Errors
     /// As [`Alone::new`].
     pub fn with(code: &[u8], lookup: Lookup) -> Result<Alone, String> {
+        Alone::by(code, Config { hot: 0, lookup, ..Config::default() })
+    }
+
+    /// As [`Alone::new`], by an engine as it is asked for.
+    ///
+    /// # Errors
+    /// As [`Alone::new`].
+    pub fn by(code: &[u8], config: Config) -> Result<Alone, String> {
         let mut mem = Memory::new(RAM).map_err(|e| e.to_string())?;
         mem.load(CODE, code);
-        let config = Config { hot: 0, lookup, ..Config::default() };
         let engine = Jit::with(config).map_err(|e| e.to_string())?;
         let mut alone = Alone { engine, cpu: protected(CODE), mem };
         alone.restart();

@@ -116,6 +116,12 @@ pub struct Meter {
     pub compiled_instructions: u64,
     /// Time spent compiling, in nanoseconds.
     pub compile_nanos: u64,
+    /// Of the regions, those that were written in one pass.
+    pub quick_regions: u64,
+    /// Guest instructions in them.
+    pub quick_instructions: u64,
+    /// Time spent on them.
+    pub quick_nanos: u64,
     /// Bytes of machine code in the cache.
     pub code_bytes: u64,
     /// Regions dropped because their code was written.

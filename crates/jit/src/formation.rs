@@ -144,6 +144,9 @@ impl Jit {
         }
         let nanos = (thread_time() - began).as_nanos() as u64;
         self.meter.compile_nanos += nanos;
+        self.meter.quick_nanos += nanos;
+        self.meter.quick_regions += 1;
+        self.meter.quick_instructions += plan.instructions as u64;
         self.install(Made { job: Job { plan, head, serial }, code: Some(code), nanos });
         true
     }

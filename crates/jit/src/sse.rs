@@ -222,9 +222,20 @@ impl Lower<'_, '_> {
             self.demand_vectors(e, &operands, None);
         }
         let (x, y) = (self.lanes(e.vector(), a), self.lanes(e.vector(), b));
-        let v = self.b.ins().fcmp(cc, x, y);
+        let v = self.compared(cc, x, y);
         let v = self.wide_of(v);
         if scalar { self.merged(e.vector(), a, v) } else { v }
+    }
+
+    /// A comparison of vectors in the forms that each of Cranelift's back ends has: aarch64's has no "not less".
+    fn compared(&mut self, cc: FloatCC, x: Value, y: Value) -> Value {
+        let opposite = match cc {
+            FloatCC::UnorderedOrGreaterThanOrEqual => FloatCC::LessThan,
+            FloatCC::UnorderedOrGreaterThan => FloatCC::LessThanOrEqual,
+            cc => return self.b.ins().fcmp(cc, x, y),
+        };
+        let v = self.b.ins().fcmp(opposite, x, y);
+        self.b.ins().bnot(v)
     }
 
     /// The lowest number with zeros above.

@@ -4,6 +4,7 @@ use crate::Firmware;
 use crate::clock::{Clock, time_stamp};
 use crate::network::Link;
 use crate::pc_memory::{BusMaster, VIDEO, Video};
+use crate::pc_ports::ide_channel;
 use crate::pc_screen::Shown;
 use dev::Nanos;
 use dev::acpi_pm::AcpiPm;
@@ -368,6 +369,20 @@ impl Board for Pc {
             _ => self.write_port(port, size, value, now),
         }
         self.remap(mem);
+    }
+
+    fn data_in(&mut self, port: u16, size: u32, most: usize) -> &[u8] {
+        match port {
+            0x1f0 | 0x170 if size > 1 => self.ide.give(ide_channel(port), most),
+            _ => &[],
+        }
+    }
+
+    fn data_out(&mut self, port: u16, size: u32, bytes: &[u8]) -> usize {
+        match port {
+            0x1f0 | 0x170 if size > 1 => self.ide.take(ide_channel(port), bytes),
+            _ => 0,
+        }
     }
 
     fn mmio_read(&mut self, mem: &mut Memory, now: u64, at: u64, size: u32) -> u64 {

@@ -136,6 +136,6 @@ impl Pc {
 }
 
 /// The IDE channel to which a port of the task file belongs.
-fn ide_channel(port: u16) -> usize {
+pub(crate) fn ide_channel(port: u16) -> usize {
     usize::from(port & 0x80 == 0)
 }

@@ -96,6 +96,11 @@ fn compiled(m: &cpu::Meter, retired: u64, user: u64) -> Vec<String> {
             m.compiled_regions,
             format!("{} instructions in {seconds:.2} s", m.compiled_instructions),
         ),
+        row(
+            "  in one pass",
+            m.quick_regions,
+            format!("{} instructions in {:.2} s", m.quick_instructions, m.quick_nanos as f64 / 1e9),
+        ),
         row("regions in being", m.regions, format!("{} KiB of code", m.code_bytes >> 10)),
         row("regions invalidated", m.invalidations, format!("{} flushes", m.flushes)),
     ]
@@ -156,6 +161,11 @@ fn compiled_json(m: &cpu::Meter, retired: u64, user: u64) -> serde_json::Value {
         "regions_compiled": m.compiled_regions,
         "instructions_compiled": m.compiled_instructions,
         "compile_seconds": m.compile_nanos as f64 / 1e9,
+        "quick": {
+            "regions_compiled": m.quick_regions,
+            "instructions_compiled": m.quick_instructions,
+            "compile_seconds": m.quick_nanos as f64 / 1e9,
+        },
         "code_bytes": m.code_bytes,
         "invalidated": m.invalidations,
         "flushes": m.flushes,

@@ -2,7 +2,7 @@
 
 use crate::allocator::{shadow::ShadowPolicy, watch};
 use crate::{Atom, Board, Privilege, System};
-use cpu::{Fault, State, eflags};
+use cpu::{Fault, State, eflags, seg};
 use mem::{Access, HostAddress, Memory, PAGE};
 
 /// Everything that an interpreter of the running machine may reach.
@@ -185,6 +185,18 @@ impl<B: Board> Live<'_, B> {
         }
     }
 
+    /// The linear address of elements at an offset of a segment, and the bytes of as many of them as lie within the
+    /// segment and one page; nothing where that is one at most.
+    fn in_page(&self, segment: u8, offset: u32, size: u32, most: u32, write: bool) -> Option<(u32, u32)> {
+        let s = self.cpu.segment(segment);
+        let last = if write { s.write_last } else { s.read_last };
+        let inside = u64::try_from(last - i64::from(offset) + 1).ok()?;
+        let linear = s.base.wrapping_add(offset);
+        let room = inside.min(u64::from(PAGE - linear % PAGE)).min(u64::from(most) * u64::from(size)) as u32;
+        let bytes = room / size * size;
+        (bytes > size).then_some((linear, bytes))
+    }
+
     pub(crate) fn find(&mut self, linear: u32, size: u32, access: Access) -> Result<(), Fault> {
         if self.plain {
             return Err(NOT_PLAIN);
@@ -253,6 +265,28 @@ impl<B: Board> System for Live<'_, B> {
     fn port_out(&mut self, port: u16, size: u32, value: u32) {
         self.board.port_out(self.mem, self.cpu.retired, port, size, value);
         self.after_device();
+    }
+    fn ports_in(&mut self, port: u16, size: u32, offset: u32, most: u32) -> u32 {
+        let Some((linear, n)) = self.in_page(seg::ES, offset, size, most, true) else { return 0 };
+        let Some(at) = self.mem.lookup_write_as(self.cpu.cpl == 3, linear, n) else { return 0 };
+        let bytes = self.board.data_in(port, size, n as usize);
+        let (words, rest) = bytes.as_chunks::<4>();
+        for (n, word) in (0u64..).zip(words) {
+            self.mem.write(HostAddress(at.0 + 4 * n), *word);
+        }
+        for (n, byte) in (4 * words.len() as u64..).zip(rest) {
+            self.mem.write(HostAddress(at.0 + n), [*byte]);
+        }
+        bytes.len() as u32 / size
+    }
+    fn ports_out(&mut self, port: u16, size: u32, segment: u8, offset: u32, most: u32) -> u32 {
+        let Some((linear, n)) = self.in_page(segment, offset, size, most, false) else { return 0 };
+        let Some(at) = self.mem.lookup_read_as(self.cpu.cpl == 3, linear, n) else { return 0 };
+        let mut bytes = [0; PAGE as usize];
+        for (n, byte) in (0u64..).zip(&mut bytes[..n as usize]) {
+            [*byte] = self.mem.read(HostAddress(at.0 + n));
+        }
+        self.board.data_out(port, size, &bytes[..n as usize]) as u32 / size
     }
     fn time_stamp(&mut self) -> u64 {
         self.board.time_stamp(self.cpu.retired).wrapping_add(self.cpu.tsc_offset)

@@ -162,6 +162,15 @@ pub trait System {
     fn port_in(&mut self, port: u16, size: u32) -> u32;
     /// Writes 1, 2 or 4 bytes to a port.
     fn port_out(&mut self, port: u16, size: u32, value: u32);
+    /// Reads up to `most` elements of `size` bytes from a port into memory at an offset of ES, where that is the same as
+    /// one after the other and nothing of it can fault; how many were read.
+    fn ports_in(&mut self, _port: u16, _size: u32, _offset: u32, _most: u32) -> u32 {
+        0
+    }
+    /// Writes up to `most` elements of `size` bytes to a port from memory at an offset of a segment, likewise.
+    fn ports_out(&mut self, _port: u16, _size: u32, _segment: u8, _offset: u32, _most: u32) -> u32 {
+        0
+    }
     /// The time-stamp counter.
     fn time_stamp(&mut self) -> u64;
     /// Reads an aligned dword at a physical address; ones where there is no memory.
@@ -330,6 +339,15 @@ pub trait Board {
     fn port_in(&mut self, mem: &mut Memory, now: u64, port: u16, size: u32) -> u32;
     /// Writes a port.
     fn port_out(&mut self, mem: &mut Memory, now: u64, port: u16, size: u32, value: u32);
+    /// What reads of a port of data would give, `size` bytes each, up to `most` bytes in all, where they change nothing but
+    /// which bytes come next.
+    fn data_in(&mut self, _port: u16, _size: u32, _most: usize) -> &[u8] {
+        &[]
+    }
+    /// Writes bytes to a port of data, `size` at a time, as far as that changes nothing else; how many.
+    fn data_out(&mut self, _port: u16, _size: u32, _bytes: &[u8]) -> usize {
+        0
+    }
     /// Reads device memory.
     fn mmio_read(&mut self, mem: &mut Memory, now: u64, at: u64, size: u32) -> u64;
     /// Writes device memory.

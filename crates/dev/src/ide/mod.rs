@@ -13,6 +13,7 @@ mod fuzz_tests;
 mod geometry;
 mod packets;
 mod raw_sector;
+mod stream;
 #[cfg(test)]
 mod tests;
 

@@ -163,8 +163,10 @@ impl Writer<'_> {
                 self.store_pair(pair);
             }
             Base::Canonical => {}
+            // in whatever form: nobody is to ask
             Base::Memory => {
                 self.fail();
+                return;
             }
         }
         if let Some(step) = step {

@@ -299,8 +299,9 @@ fn wanted_flags(plan: &Plan, block: &Block, own: usize) -> Vec<FlagNeed> {
     let behind = match &block.end {
         End::Next(t) | End::Jump(t) => need(t),
         End::Branch(t, f) => need(t).max(need(f)),
-        // a block that it may lead to may read them
-        End::Indirect(_) => FlagNeed::Read,
+        End::Indirect(blocks) => {
+            blocks.iter().map(|&n| need(&Target::Block(n))).fold(FlagNeed::Exits, FlagNeed::max)
+        }
         End::Callout(..) | End::Leave(_) => FlagNeed::Exits,
     };
     let all = |on: bool| if on { ALL_FLAGS } else { 0 };
@@ -347,15 +348,18 @@ impl Writer<'_> {
     fn in_code_or_outside(&mut self) {
         let mark = self.asm.mark();
         let (temps, flags, searches) = (self.temps.clone(), self.flags.clone(), self.searches.len());
+        // what went wrong before stays wrong
+        let broken = std::mem::take(&mut self.failed);
         let done = sem::bind(&self.insn, ToCode).is_some_and(|run| run(self).is_ok());
-        if done && !self.failed && !self.temps.overflow {
+        let failed = std::mem::replace(&mut self.failed, broken);
+        if done && !failed && !self.temps.overflow {
             return;
         }
         self.asm.rewind(mark);
         self.exits.truncate(self.first_exit);
         self.searches.truncate(searches);
         (self.temps, self.flags) = (temps, flags);
-        (self.failed, self.transfer) = (false, None);
+        self.transfer = None;
         self.outside();
     }
 
@@ -403,7 +407,7 @@ impl Writer<'_> {
     fn attempt(&mut self, n: usize) {
         let insn = &self.plan.sensitive[n];
         // values do not outlive the call
-        if self.wanted == FlagNeed::Read && !takes_flags(insn) {
+        if self.wanted == FlagNeed::Read && self.flags.base != Base::Memory && !takes_flags(insn) {
             self.settle();
         } else {
             self.store_flags_as_they_are();

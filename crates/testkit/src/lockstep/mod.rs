@@ -39,6 +39,7 @@ pub fn maker(name: &str) -> Result<MakeEngine, String> {
         "jit-tagged" => {
             Ok(jit(Config { lookup: Lookup::Tagged, arithmetic: Arithmetic::Checked, ..Config::default() }))
         }
+        "jit-one" => Ok(jit(Config { warm: None, ..Config::default() })),
         // all that it has code for, in the quick tier's
         "jit-quick" => Ok(jit(Config { hot: u32::MAX, warm: Some(2), ..Config::default() })),
         other => {

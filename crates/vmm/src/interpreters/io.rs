@@ -2,7 +2,7 @@
 
 use super::operand::{linear, read_memory};
 use crate::{Atom, Privilege, System};
-use cpu::{CpuModel, Fault, Flow, Insn, Kind, eflags, reg, seg};
+use cpu::{CpuModel, Fault, Flow, Insn, Kind, State, eflags, reg, seg};
 use isa::OpCodeOperandKind;
 
 /// Whether the program may use `size` ports from `port`.
@@ -95,12 +95,13 @@ fn element(insn: &Insn) -> u32 {
 pub fn ins<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
     let (size, port) = (element(insn), s.state().r16(reg::DX));
     require_port(s, port, size)?;
-    repeat(s, insn, size, reg::DI, |s, offset| {
+    let step = |s: &mut S, offset| {
         let at = linear(s, seg::ES, offset, size, true)?;
         s.probe(at, size, true, Privilege::Current)?;
         let value = s.port_in(port, size);
         s.store(at, size, u64::from(value), Privilege::Current)
-    })
+    };
+    repeat(s, insn, size, reg::DI, step, |s, offset, most| s.ports_in(port, size, offset, most))
 }
 
 /// OUTS.
@@ -110,11 +111,12 @@ pub fn ins<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
 pub fn outs<S: System>(s: &mut S, insn: &Insn) -> Result<Flow, Fault> {
     let (size, port) = (element(insn), s.state().r16(reg::DX));
     require_port(s, port, size)?;
-    repeat(s, insn, size, reg::SI, |s, offset| {
+    let step = |s: &mut S, offset| {
         let value = read_memory(s, insn.seg, offset, size)?;
         s.port_out(port, size, value as u32);
         Ok(())
-    })
+    };
+    repeat(s, insn, size, reg::SI, step, |s, offset, most| s.ports_out(port, size, insn.seg, offset, most))
 }
 
 /// The 80286 has already moved the index register when a string element faults, and counted ahead
@@ -132,13 +134,14 @@ fn left_by_286<S: System>(s: &mut S, insn: &Insn, index: u8, delta: u32) {
 }
 
 /// Repeats a step as the prefixes say; each iteration counts as one instruction retired. Ends
-/// early, to be restarted, where the dispatcher is wanted.
+/// early, to be restarted, where the dispatcher is wanted. `block` does some of up to so many steps at once, if it can.
 fn repeat<S: System>(
     s: &mut S,
     insn: &Insn,
     size: u32,
     index: u8,
     mut step: impl FnMut(&mut S, u32) -> Result<(), Fault>,
+    mut block: impl FnMut(&mut S, u32, u32) -> u32,
 ) -> Result<Flow, Fault> {
     let mask = insn.addr_mask();
     let delta = if s.state().eflags & eflags::DF != 0 { size.wrapping_neg() } else { size };
@@ -160,6 +163,14 @@ fn repeat<S: System>(
             return Ok(Flow::Leave);
         }
         let at = s.state().r32(index) & mask;
+        let n = block(s, at, together(s.state(), at, count, size, mask));
+        if n > 0 {
+            s.state_mut().retired += u64::from(n) - u64::from(done == 0);
+            set_masked(s, index, at.wrapping_add(n * size), mask);
+            set_masked(s, reg::CX, count - n, mask);
+            done += n;
+            continue;
+        }
         // the first iteration is counted as the instruction itself
         s.state_mut().retired += u64::from(done > 0);
         step(s, at).inspect_err(|_| left_by_286(s, insn, index, delta))?;
@@ -167,6 +178,15 @@ fn repeat<S: System>(
         set_masked(s, reg::CX, count - 1, mask);
         done += 1;
     }
+}
+
+/// Steps that may be done at once, the last one apart: upwards, as far as the index does not wrap and the budget lasts.
+fn together(cpu: &State, at: u32, count: u32, size: u32, mask: u32) -> u32 {
+    if cpu.eflags & eflags::DF != 0 {
+        return 0;
+    }
+    let budget = cpu.until.saturating_sub(cpu.retired + 1).min(u64::from(u32::MAX)) as u32;
+    (count - 1).min(budget).min((mask - at) / size)
 }
 
 fn set_masked<S: System>(s: &mut S, r: u8, value: u32, mask: u32) {

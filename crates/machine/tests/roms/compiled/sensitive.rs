@@ -81,6 +81,35 @@ fn flags_through_the_stack() {
     assert_eq!(o.results(), [bit(1), bit(0x40), 4 * TIMES * 0x894]);
 }
 
+/// A procedure that is entered with flags in whatever form its caller has left them, which it does not look at.
+#[test]
+fn flags_across_a_selector_in_a_procedure() {
+    let mut o = Rig::protected(|a| {
+        asm! { a =>
+            mov ecx, TIMES;
+            mov ebx, u32::from(KDATA);
+            call a.to("start");
+            label "procedure";
+            mov fs, bx;
+            ret;
+            label "start";
+            pop edx;
+            label "again";
+            mov eax, ecx;
+            and eax, 1;
+            cmp eax, 1; // CF where it is even
+            call edx;
+            adc dword_ptr(RESULT), 0;
+            dec ecx;
+            jnz a.to("again");
+        }
+        Ok(())
+    })
+    .hot()
+    .run();
+    assert_eq!(o.results(), [TIMES / 2]);
+}
+
 /// Selectors go through general registers, memory and the stack; a null one in DS makes it fault, and a flat one again
 /// makes it flat.
 #[test]
