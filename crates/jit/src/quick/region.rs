@@ -218,7 +218,8 @@ impl Region {
         let (c, to) = match w.transfer {
             Some(Transfer::Jump(to)) => (None, to),
             Some(Transfer::If(c, to)) => (Some(c), to),
-            None => return self.go(w, n, Target::Out(w.off), None),
+            // it was done outside, and led to the next instruction
+            None => return self.go(w, n, Target::Out(w.off.wrapping_add(u32::from(w.insn.len))), None),
         };
         let mut to = to;
         if let Some(c) = c {
@@ -345,17 +346,18 @@ impl Writer<'_> {
 
     /// The instruction as code, or where its body asks for what has none, by the interpreter.
     fn in_code_or_outside(&mut self) {
-        let mark = self.asm.mark();
+        let (mark, failed) = (self.asm.mark(), std::mem::take(&mut self.failed));
         let (temps, flags, searches) = (self.temps.clone(), self.flags.clone(), self.searches.len());
         let done = sem::bind(&self.insn, ToCode).is_some_and(|run| run(self).is_ok());
         if done && !self.failed && !self.temps.overflow {
+            self.failed = failed;
             return;
         }
         self.asm.rewind(mark);
         self.exits.truncate(self.first_exit);
         self.searches.truncate(searches);
         (self.temps, self.flags) = (temps, flags);
-        (self.failed, self.transfer) = (false, None);
+        (self.failed, self.transfer) = (failed, None);
         self.outside();
     }
 
@@ -403,10 +405,15 @@ impl Writer<'_> {
     fn attempt(&mut self, n: usize) {
         let insn = &self.plan.sensitive[n];
         // values do not outlive the call
-        if self.wanted == FlagNeed::Read && !takes_flags(insn) {
+        let settles = self.wanted == FlagNeed::Read && !takes_flags(insn);
+        if settles && self.flags.base != Base::Memory {
             self.settle();
         } else {
             self.store_flags_as_they_are();
+        }
+        if settles && self.flags.base == Base::Memory {
+            self.canonical_flags();
+            self.flags = FlagState::of(Base::Canonical);
         }
         let flags = self.flags.clone();
         self.temps.forget_registers();
