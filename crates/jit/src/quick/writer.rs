@@ -171,6 +171,10 @@ impl Writer<'_> {
     pub(super) fn compare(&mut self, cc: Cc, w: Width, a: Temp, b: Arg) {
         let wide = if w == B64 { B64 } else { B32 };
         let signed = matches!(cc, Cc::Less | Cc::GreaterEqual);
+        // it may be of flags that are not needed any more: room for the first is not to be made at its cost
+        if let Arg::Temp(b) = b {
+            self.hold(b);
+        }
         let mut h = self.host(a);
         if matches!(cc, Cc::Parity | Cc::NoParity) {
             return self.asm.test(B8, h, h);

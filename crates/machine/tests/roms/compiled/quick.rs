@@ -108,3 +108,37 @@ fn an_attempt_before_a_return() {
     .hot()
     .run();
 }
+
+/// A comparison's operands, of which one has lost its register, when nobody wants the flags behind the branch.
+#[test]
+fn a_branch_that_is_the_last_to_look() {
+    let mut o = Rig::protected(|a| {
+        asm! { a =>
+            mov dword_ptr(RESULT + 4), TIMES;
+            mov esi, PAGE;
+            xor edi, edi;
+            mov ecx, 0x7fff_0000;
+            mov ebp, 0x7fff_0000;
+            jmp a.to("again");
+            label "less";
+            add edx, 1;
+            mov dword_ptr(RESULT), edx;
+            dec dword_ptr(RESULT + 4);
+            jz a.to("done");
+            label "again";
+            mov eax, dword_ptr(RESULT + 4);
+            mov ebx, 10;
+            mov edx, dword_ptr(RESULT);
+            cmp eax, ebx;
+            mov byte_ptr(esi + edi), dh;
+            xchg ecx, ebp;
+            jl a.to("less");
+            add edx, 0x100;
+            jmp a.to("less");
+        }
+        Ok(())
+    })
+    .hot()
+    .run();
+    assert_eq!(o.result(0), TIMES + 0x100 * (TIMES - 9));
+}
