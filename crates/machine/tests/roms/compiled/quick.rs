@@ -142,3 +142,37 @@ fn a_branch_that_is_the_last_to_look() {
     .run();
     assert_eq!(o.result(0), TIMES + 0x100 * (TIMES - 9));
 }
+
+/// POPA reads its last doubleword at the end of a page, which stays clean.
+#[test]
+fn many_reads_make_nothing_dirty() {
+    let mut o = Rig::protected(|a| {
+        paging_on(a)?;
+        asm! { a => mov dword_ptr(RESULT + 8), TIMES; mov dword_ptr(RESULT + 12), esp; label "again"; }
+        for (end, inner) in [(0x1000, "to the end"), (0x0ffc, "and before")] {
+            asm! { a =>
+                and dword_ptr(ENTRY), !0x60i32;
+                invlpg byte_ptr(PAGE);
+                mov dword_ptr(RESULT + 16), 3;
+                label inner;
+                mov eax, dword_ptr(PAGE);
+                mov esp, PAGE + end - 32;
+                popad;
+                dec dword_ptr(RESULT + 16);
+                jnz a.to(inner);
+                mov eax, dword_ptr(ENTRY);
+                or dword_ptr(RESULT), eax;
+            }
+        }
+        asm! { a =>
+            mov esp, dword_ptr(RESULT + 12);
+            dec dword_ptr(RESULT + 8);
+            jnz a.to("again");
+        }
+        Ok(())
+    })
+    .paged()
+    .hot()
+    .run();
+    assert_eq!(o.result(0) & 0x60, 0x20);
+}
