@@ -139,7 +139,9 @@ impl Region {
             w.flags = FlagState::of(Base::Canonical);
         }
         if let Some(Incoming { flags, temps }) = self.incoming[n].take() {
+            let overflow = w.temps.overflow;
             (w.flags, w.temps) = (flags, temps);
+            w.temps.overflow |= overflow;
         }
         w.begin();
         (w.off, w.undone, w.first_exit) = (block.off, 0, w.exits.len());

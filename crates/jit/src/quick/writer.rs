@@ -255,6 +255,7 @@ impl Writer<'_> {
 
     pub(super) fn shifted(&mut self, w: Width, op: Shift, a: Val, n: Val) -> Val {
         let wide = if w == B64 { B64 } else { B32 };
+        let from = self.temp(a);
         let count = match n {
             Val::Const(k) => Some(k as u8 & 63),
             n => {
@@ -262,7 +263,7 @@ impl Writer<'_> {
                 None
             }
         };
-        let from = self.in_host(a);
+        let from = self.host(from);
         let (t, to) = self.fresh();
         if op == Shift::Arithmetic && w < B32 {
             self.asm.load_signed(w, B32, to, Rm::Reg(from));
