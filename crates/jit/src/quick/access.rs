@@ -26,8 +26,8 @@ pub(super) struct Search {
 enum How {
     /// The store's bytes are perhaps no code.
     Fine,
-    /// By [`across::across`], with this way.
-    Across(u64),
+    /// By [`across::across`], for a store or a load, with this way.
+    Across(bool, u64),
 }
 
 pub(super) fn segment_field(segment: u8, field: usize) -> Rm {
@@ -119,7 +119,7 @@ impl Writer<'_> {
         self.asm.load(B64, entry, Rm::Sum(entry, RCX, 3, 0));
         let on = self.asm.label();
         let how = if write { across::TOGETHER } else { across::apart(self.touch) };
-        let missing = self.search(Search { label: on, on, leave, entry, size, how: How::Across(how) });
+        let missing = self.search(Search { label: on, on, leave, entry, size, how: How::Across(write, how) });
         if size > 1 {
             self.asm.lea(B32, RDX, Rm::At(RAX, size as i32));
             // the very last bytes of a page are looked at as well, for the sake of a short test
@@ -157,9 +157,9 @@ impl Writer<'_> {
                 self.asm.constant(RCX, kind(s.size, true, across::TOGETHER));
                 self.addresses.fine
             }
-            How::Across(how) => {
+            How::Across(write, how) => {
                 self.asm.load(B64, RSI, Rm::Reg(RAX));
-                self.asm.constant(RDX, kind(s.size, how == across::TOGETHER, how));
+                self.asm.constant(RDX, kind(s.size, write, how));
                 self.addresses.across
             }
         };

@@ -439,6 +439,9 @@ impl Emit for Writer<'_> {
             Val::Const(0) => {}
             Val::Const(_) => return Err(Unsupported),
             c => {
+                // the exit has to know where values are at the jump: nothing may move behind it
+                let c = Val::Temp(self.temp(c));
+                self.in_host(c);
                 let leave = self.leave();
                 self.branch(c, true, leave);
             }

@@ -139,7 +139,9 @@ impl Region {
             w.flags = FlagState::of(Base::Canonical);
         }
         if let Some(Incoming { flags, temps }) = self.incoming[n].take() {
+            let overflow = w.temps.overflow;
             (w.flags, w.temps) = (flags, temps);
+            w.temps.overflow |= overflow;
         }
         w.begin();
         (w.off, w.undone, w.first_exit) = (block.off, 0, w.exits.len());
@@ -218,7 +220,8 @@ impl Region {
         let (c, to) = match w.transfer {
             Some(Transfer::Jump(to)) => (None, to),
             Some(Transfer::If(c, to)) => (Some(c), to),
-            None => return self.go(w, n, Target::Out(w.off), None),
+            // it was done outside, and led to the next instruction
+            None => return self.go(w, n, Target::Out(w.off.wrapping_add(u32::from(w.insn.len))), None),
         };
         let mut to = to;
         if let Some(c) = c {
@@ -407,10 +410,15 @@ impl Writer<'_> {
     fn attempt(&mut self, n: usize) {
         let insn = &self.plan.sensitive[n];
         // values do not outlive the call
-        if self.wanted == FlagNeed::Read && self.flags.base != Base::Memory && !takes_flags(insn) {
+        let settles = self.wanted == FlagNeed::Read && !takes_flags(insn);
+        if settles && self.flags.base != Base::Memory {
             self.settle();
         } else {
             self.store_flags_as_they_are();
+        }
+        if settles && self.flags.base == Base::Memory {
+            self.canonical_flags();
+            self.flags = FlagState::of(Base::Canonical);
         }
         let flags = self.flags.clone();
         self.temps.forget_registers();

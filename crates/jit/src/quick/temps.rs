@@ -190,7 +190,9 @@ impl Writer<'_> {
 
     /// Only the values of a set are known, where they were at some point of the code.
     pub(super) fn return_to(&mut self, then: &Temps, set: Set) {
+        let overflow = self.temps.overflow;
         self.temps = then.clone();
+        self.temps.overflow |= overflow;
         self.temps.forget_registers();
         self.temps.keep(set);
         self.since = self.temps.now;

@@ -171,6 +171,10 @@ impl Writer<'_> {
     pub(super) fn compare(&mut self, cc: Cc, w: Width, a: Temp, b: Arg) {
         let wide = if w == B64 { B64 } else { B32 };
         let signed = matches!(cc, Cc::Less | Cc::GreaterEqual);
+        // it may be of flags that are not needed any more: room for the first is not to be made at its cost
+        if let Arg::Temp(b) = b {
+            self.hold(b);
+        }
         let mut h = self.host(a);
         if matches!(cc, Cc::Parity | Cc::NoParity) {
             return self.asm.test(B8, h, h);
@@ -251,6 +255,7 @@ impl Writer<'_> {
 
     pub(super) fn shifted(&mut self, w: Width, op: Shift, a: Val, n: Val) -> Val {
         let wide = if w == B64 { B64 } else { B32 };
+        let from = self.temp(a);
         let count = match n {
             Val::Const(k) => Some(k as u8 & 63),
             n => {
@@ -258,7 +263,7 @@ impl Writer<'_> {
                 None
             }
         };
-        let from = self.in_host(a);
+        let from = self.host(from);
         let (t, to) = self.fresh();
         if op == Shift::Arithmetic && w < B32 {
             self.asm.load_signed(w, B32, to, Rm::Reg(from));

@@ -8,6 +8,7 @@ mod faults;
 mod flags;
 mod jumps;
 mod modes;
+mod quick;
 mod remapped;
 mod rewritten;
 mod segments;
