@@ -28,7 +28,15 @@ impl Console {
     /// # Errors
     /// The machine cannot be made, or the image not be booted.
     pub fn boot(image: &Image, memory: u64, limit: Duration) -> Result<Console, String> {
-        let config = Config { memory, model: CpuModel::N270, deterministic: true, epoch: 946_684_800 };
+        Console::boot_on(CpuModel::N270, image, memory, limit)
+    }
+
+    /// As [`Console::boot`], on another CPU.
+    ///
+    /// # Errors
+    /// As [`Console::boot`].
+    pub fn boot_on(model: CpuModel, image: &Image, memory: u64, limit: Duration) -> Result<Console, String> {
+        let config = Config { memory, model, deterministic: true, epoch: 946_684_800 };
         let mut machine = Machine::new(config, crate::engine()?).map_err(|e| e.to_string())?;
         machine.boot(image).map_err(|e| e.to_string())?;
         Ok(Console::over(machine, limit))

@@ -4,6 +4,7 @@
 //! the no-BIOS Linux, which no package has: `RINGER_JSLINUX` names its directory, or it lies in
 //! `../shared/guests/jslinux` next to the workspace.
 
+use cpu::CpuModel;
 use libtest_mimic::{Arguments, Failed, Trial};
 use machine::{Exit, Image, boot::recognise};
 use std::fs::read;
@@ -25,6 +26,7 @@ fn main() {
         with("grub_invaders_plays", have(&[file::INVADERS]), grub_invaders_plays),
         with("gnu_mach_panics_for_want_of_a_bootstrap", have(&[file::MACH]), gnu_mach_panics),
         with("debian_gives_a_shell", have(&[file::KERNEL, file::INITRD]), debian_gives_a_shell),
+        with("debian_uses_the_newest_cpu", have(&[file::KERNEL, file::INITRD]), debian_on_the_newest),
         with("two_boots_are_the_same", have(&[file::KERNEL, file::INITRD]), two_boots_are_the_same),
         with("programs_compute_the_same", have(&[file::KERNEL, file::PROGRAMS, file::ROOT]), programs),
     ];
@@ -105,10 +107,27 @@ fn gnu_mach_panics() -> Outcome {
 }
 
 fn debian(initrd: &str, append: &str, memory: u64) -> Result<Console, Failed> {
+    debian_on(CpuModel::N270, initrd, append, memory)
+}
+
+fn debian_on(model: CpuModel, initrd: &str, append: &str, memory: u64) -> Result<Console, Failed> {
     let append = format!("console=ttyS0 {append}");
     let image =
         recognise(prepared(file::KERNEL)?, Some(prepared(initrd)?), append).map_err(|e| e.to_string())?;
-    Ok(Console::boot(&image, memory, PATIENCE)?)
+    Ok(Console::boot_on(model, &image, memory, PATIENCE)?)
+}
+
+/// The kernel saves its tasks' registers by XSAVE there, and sees UMIP.
+fn debian_on_the_newest() -> Outcome {
+    let mut console = debian_on(CpuModel::Newest, file::INITRD, "quiet", 256 << 20)?;
+    console.wait_for(PROMPT)?;
+    let flags = console.command("grep flags /proc/cpuinfo", PROMPT)?;
+    let has = |name: &str| flags.split_whitespace().any(|f| f == name);
+    if !["xsave", "umip", "rdtscp"].into_iter().all(has) {
+        return Err(format!("its flags: {flags}").into());
+    }
+    let answer = console.command("echo $((6*7))", PROMPT)?;
+    expect("6 times 7", answer.trim(), "42")
 }
 
 const PROMPT: &str = "guest# ";
