@@ -171,9 +171,13 @@ impl Jit {
         if entry == 0 {
             return;
         }
-        if self.regions.expects_better_door(mem.physical_of(entry, linear), key, None) {
-            // another region has the block, or will have it: this one's way there is not to be used any more
+        let physical = mem.physical_of(entry, linear);
+        if self.regions.has_better_door(physical, key) {
+            // another region has the block: this one's way there is not to be used any more
             return self.regions.kill(id);
+        }
+        if self.regions.expects_better_door(physical, key, None) {
+            return;
         }
         if let Some(plan) = self.plan((cpu.model, linear), mem, key, Tier::First, None) {
             self.order(mem, plan, linear);

@@ -113,11 +113,15 @@ impl Regions {
 
     /// As [`Regions::expects_other_door`], where code of the quick tier does not count.
     pub(crate) fn expects_better_door(&self, physical: u32, key: Key, than: Option<u32>) -> bool {
-        let quick = |d: &Door| self.tier(d.region) == Some(Tier::Quick);
-        match self.doors.get(&(physical, key)) {
-            Some(door) if quick(door) => self.planned.contains(&(physical, key)),
-            _ => self.expects_other_door(physical, key, than),
+        if self.has_door(physical, key) && !self.has_better_door(physical, key) {
+            return self.planned.contains(&(physical, key));
         }
+        self.expects_other_door(physical, key, than)
+    }
+
+    /// Whether code can be entered at an address of the arena that is not the quick tier's.
+    pub(crate) fn has_better_door(&self, physical: u32, key: Key) -> bool {
+        self.doors.get(&(physical, key)).is_some_and(|d| self.tier(d.region) != Some(Tier::Quick))
     }
 
     fn tier(&self, id: u32) -> Option<Tier> {
