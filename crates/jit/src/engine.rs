@@ -182,6 +182,8 @@ impl Engine for Jit {
     ) -> StopReason {
         cpu.until = until;
         cpu.leave = false;
+        // code of the quick tier may be all that the guest runs: then nobody else asks for what is done
+        self.collect();
         loop {
             if mem.has_traces() {
                 self.invalidate(mem);

@@ -50,7 +50,7 @@ mod tests {
         let code = Mapped { address: 0x7f00_1234_5640, bytes: 0x1c0, source };
         assert_eq!(line(code), "7f0012345640 1c0 guest 0xc0123456 (32-bit)\n");
         let source = Source::Guest { linear: 0x7c00, code32: false, quick: true };
-        assert_eq!(line(Mapped { source, ..code }), "7f0012345640 1c0 guest 0x00007c00 (16-bit)\n");
+        assert_eq!(line(Mapped { source, ..code }), "7f0012345640 1c0 guest 0x00007c00 (16-bit, quick)\n");
         assert_eq!(line(Mapped { source: Source::Engine, ..code }), "7f0012345640 1c0 ringer stubs\n");
     }
 }
