@@ -4,6 +4,7 @@ use crate::config::{Arithmetic, Lookup};
 use std::mem::offset_of;
 
 /// Values that the quick tier may have to put away.
+#[cfg(target_arch = "x86_64")]
 const SPILLS: usize = 64;
 /// Accesses of an instruction whose bytes can be taken from two pages.
 pub(crate) const SPLIT: usize = 8;
@@ -79,6 +80,7 @@ pub(crate) struct Context {
     /// Where results go that are computed for their flags.
     pub(crate) unread: u128,
     /// What the quick tier has no registers for.
+    #[cfg(target_arch = "x86_64")]
     spilled: [u64; SPILLS],
 }
 
@@ -92,8 +94,11 @@ offsets! {
     READ: read; WRITE: write; EXECUTE: execute; CODE_MAP: code_map; ARENA: arena; JUMP_CACHE: jumps;
     KEY: key; LEFT: left; EXIT: exit; REGION: region; FLAGS_KINDS: flags_kinds;
     FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step;
-    FLAGS_GIVEN: flags_given; SLOT: slot; X87_LIVE: x87_live; UNREAD: unread; SPILLED: spilled;
+    FLAGS_GIVEN: flags_given; SLOT: slot; X87_LIVE: x87_live; UNREAD: unread;
 }
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) const SPILLED: i32 = offset_of!(Context, spilled) as i32;
 
 /// A kind of kept flags in [`Context::flags_kinds`]: what was done, and the width in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,6 +166,7 @@ impl Context {
             lookup,
             arithmetic,
             unread: 0,
+            #[cfg(target_arch = "x86_64")]
             spilled: [0; SPILLS],
         }
     }

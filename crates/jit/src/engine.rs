@@ -59,6 +59,8 @@ pub struct Jit {
     pub(crate) hot: u32,
     /// See [`Config::warm`].
     pub(crate) warm: Option<u32>,
+    /// For the quick tier.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) addresses: Addresses,
     /// The budget ended, and the guest stands anywhere in a block.
     interrupted: bool,
@@ -133,6 +135,7 @@ impl Jit {
             hints: Hints::default(),
             hot,
             warm: warm.filter(|_| cfg!(target_arch = "x86_64") && lookup == Lookup::Flat),
+            #[cfg(target_arch = "x86_64")]
             addresses,
             interrupted: false,
             meter: Meter::default(),

@@ -186,6 +186,7 @@ impl Regions {
     }
 
     /// A name that is not needed after all.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn give_back(&mut self, id: u32) {
         self.free.push(id);
     }
