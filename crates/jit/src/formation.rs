@@ -138,10 +138,7 @@ impl Jit {
             self.regions.give_back(plan.id);
             return false;
         };
-        let serial = self.regions.announce(&plan, head, &region::entry_offsets(&plan));
-        for p in &plan.pages {
-            mem.add_code(p.frame, p.grains);
-        }
+        let serial = self.announce(mem, &plan, head);
         let nanos = (thread_time() - began).as_nanos() as u64;
         self.meter.compile_nanos += nanos;
         self.meter.quick_nanos += nanos;
@@ -242,14 +239,19 @@ impl Jit {
         }
     }
 
-    /// Has a plan compiled: by the worker, or at once where there is none.
-    fn order(&mut self, mem: &mut Memory, mut plan: Plan, head: u32) {
-        plan.id = self.regions.reserve();
-        let serial = self.regions.announce(&plan, head, &region::entry_offsets(&plan));
+    /// Notes a plan that becomes code; the number that its region will be recognised by.
+    fn announce(&mut self, mem: &mut Memory, plan: &Plan, head: u32) -> u64 {
         // seen from now on, so that what is written meanwhile is known
         for p in &plan.pages {
             mem.add_code(p.frame, p.grains);
         }
+        self.regions.announce(plan, head, &region::entry_offsets(plan))
+    }
+
+    /// Has a plan compiled: by the worker, or at once where there is none.
+    fn order(&mut self, mem: &mut Memory, mut plan: Plan, head: u32) {
+        plan.id = self.regions.reserve();
+        let serial = self.announce(mem, &plan, head);
         let job = Job { plan, head, serial };
         let made = match &mut self.compilers {
             Compilers::Here(compiler) => compiler.compile(job),

@@ -90,6 +90,13 @@ pub(crate) struct Block {
     pub(crate) grouped: bool,
 }
 
+impl Block {
+    /// The offset of its last byte.
+    pub(crate) fn last_byte(&self) -> u32 {
+        self.steps.last().map_or(self.off, |s| s.off.wrapping_add(u32::from(s.insn.len) - 1))
+    }
+}
+
 /// A page of code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Page {

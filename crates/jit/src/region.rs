@@ -552,7 +552,7 @@ fn check_pages(l: &mut Lower<'_, '_>, n: usize, exit: Exit) {
     let off = std::mem::replace(&mut l.off, block.off);
     let there = l.exit_block(exit);
     l.off = off;
-    let last = block.steps.last().map_or(block.off, |s| s.off.wrapping_add(u32::from(s.insn.len) - 1));
+    let last = block.last_byte();
     for (&page, off) in block.pages.iter().zip([block.off, last]) {
         let ip = l.ip(off);
         let entry = execute_entry(l, ip);

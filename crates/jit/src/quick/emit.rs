@@ -4,8 +4,9 @@
 use super::asm::{Alu, Cc, RAX, Rm, Shift};
 use super::flags::{Base, FlagState};
 use super::temps::Temp;
-use super::writer::{Arg, Transfer, Unsupported, Val, Writer, state};
+use super::writer::{Arg, Transfer, Val, Writer, state};
 use crate::fold;
+use crate::lower::Unsupported;
 use crate::plan::FlagNeed;
 use cpu::Width::{B8, B16, B32, B64};
 use cpu::{CpuModel, Fault, Insn, Kind, Segment, State, Width, eflags, reg, seg};

@@ -4,12 +4,13 @@
 use super::asm::{Alu, Cc, Label, R12, RAX, RBP, RBX, RCX, RDI, RDX, RSI, Rm, Shift};
 use super::flags::{Base, FlagState};
 use super::temps::Temps;
-use super::writer::{PendingExit, Transfer, Unsupported, Val, Writer, context, state};
+use super::writer::{PendingExit, Transfer, Val, Writer, context, state};
 use crate::attempt::takes_flags;
 use crate::backend::Addresses;
 use crate::context::{self, Exit};
 use crate::effects::ALL_FLAGS;
 use crate::links::Link;
+use crate::lower::Unsupported;
 use crate::plan::{Block, End, FlagNeed, Plan, Step, Target};
 use cpu::Width::{B32, B64};
 use cpu::{Insn, Segment, State, seg};
@@ -518,7 +519,7 @@ impl Writer<'_> {
         let plan = self.plan;
         let block = &plan.blocks[n];
         let there = self.exit(exit, block.off, 0);
-        let last = block.steps.last().map_or(block.off, |s| s.off.wrapping_add(u32::from(s.insn.len) - 1));
+        let last = block.last_byte();
         for (&page, off) in block.pages.iter().zip([block.off, last]) {
             self.compare_page(off, plan.pages[page].entry);
             self.asm.jump_if(Cc::NotEqual, there);

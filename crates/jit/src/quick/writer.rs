@@ -32,10 +32,6 @@ pub(super) enum Arg {
     Const(i32),
 }
 
-/// The body has no code here.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unsupported;
-
 /// Where control goes after the running instruction.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Transfer {
