@@ -165,6 +165,13 @@ impl Descriptor {
         out
     }
 
+    /// Whether a load of this descriptor would leave a segment register as it is.
+    #[inline(always)]
+    pub fn describes(&self, segment: &Segment) -> bool {
+        let visible = (segment.selector, segment.rights) == (self.selector, self.rights());
+        visible && (segment.base, segment.limit) == (self.base(), self.limit())
+    }
+
     /// A gate's selector.
     pub fn target(&self) -> u16 {
         (self.low >> 16) as u16

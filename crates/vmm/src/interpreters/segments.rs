@@ -1,6 +1,8 @@
 //! Segment registers: MOV, PUSH, POP, LDS, LES, LSS, LFS, LGS (SDM vol. 2, those pages; vol. 3A, 5.6, 5.7).
 
-use super::descriptor::{Class, Raise, admits, conforming, error, fetch, is, mark_accessed, require_present};
+use super::descriptor::{
+    Class, Descriptor, Raise, admits, conforming, error, fetch, is, mark_accessed, require_present,
+};
 use super::operand::{
     drop_stack, effective_address, linear, peek, read_memory, read_operand, set_stack_pointer, stack_mask,
     stack_pointer,
@@ -67,9 +69,9 @@ pub fn stack_segment<S: System>(s: &mut S, selector: u16, rule: StackRule) -> Re
 /// `bad(selector)`, #NP(selector), or a page fault.
 #[inline(always)]
 #[track_caller]
-pub fn data_segment<S: System>(s: &mut S, selector: u16, bad: Raise, ext: u16) -> Result<Segment, Fault> {
+pub fn data_segment<S: System>(s: &mut S, selector: u16, bad: Raise, ext: u16) -> Result<Hidden, Fault> {
     if s.null(selector) {
-        return Ok(Segment::null(selector));
+        return Ok(Hidden::Made(Segment::null(selector)));
     }
     let mut d = fetch(s, selector, bad, ext)?;
     if !s.ask(Atom::DescriptorType, d.readable()) {
@@ -80,25 +82,42 @@ pub fn data_segment<S: System>(s: &mut S, selector: u16, bad: Raise, ext: u16) -
     }
     require_present(s, &d, Fault::np, ext)?;
     mark_accessed(s, &mut d)?;
-    Ok(d.segment())
+    Ok(Hidden::Described(d))
+}
+
+/// What goes into a segment register.
+#[derive(Clone, Copy, Debug)]
+pub enum Hidden {
+    /// What a descriptor in memory says.
+    Described(Descriptor),
+    /// All of it, made otherwise.
+    Made(Segment),
 }
 
 /// What a load of a segment register other than CS would put there.
 #[inline(always)]
-fn checked<S: System>(s: &mut S, n: u8, selector: u16) -> Result<Segment, Fault> {
+fn checked<S: System>(s: &mut S, n: u8, selector: u16) -> Result<Hidden, Fault> {
     if !s.descriptors_rule() {
-        return Ok(real_segment(s, n, selector));
+        return Ok(Hidden::Made(real_segment(s, n, selector)));
     }
     if n == seg::SS {
         let cpl = s.state().cpl;
-        return stack_segment(s, selector, StackRule { cpl, bad: Fault::gp, ext: 0 });
+        let rule = StackRule { cpl, bad: Fault::gp, ext: 0 };
+        return stack_segment(s, selector, rule).map(Hidden::Made);
     }
     data_segment(s, selector, Fault::gp, 0)
 }
 
+/// Puts it there. Kernels load again and again what a register holds already: to see that takes half the time that the
+/// hidden part would take to be made.
 #[inline(always)]
-fn put<S: System>(s: &mut S, n: u8, segment: Segment) {
-    s.state_mut().seg[usize::from(n).min(5)] = segment;
+pub fn put<S: System>(s: &mut S, n: u8, hidden: Hidden) {
+    let segment = &mut s.state_mut().seg[usize::from(n).min(5)];
+    match hidden {
+        Hidden::Made(made) => *segment = made,
+        Hidden::Described(d) if d.describes(segment) => {}
+        Hidden::Described(d) => *segment = d.segment(),
+    }
 }
 
 /// MOV SS and POP SS hold interrupts off for one instruction, the first of a run only (SDM
@@ -114,7 +133,7 @@ fn cast_shadow<S: System>(s: &mut S) {
 /// The 8086 loads CS like any other segment register: a jump.
 fn load_cs_8086<S: System>(s: &mut S, selector: u16) -> Flow {
     let cs = real_segment(s, seg::CS, selector);
-    put(s, seg::CS, cs);
+    put(s, seg::CS, Hidden::Made(cs));
     Flow::Continue
 }
 
@@ -246,12 +265,12 @@ pub fn drop_inner_segments<S: System>(s: &mut S, cpl: u8) {
         if s.ask(Atom::PrivilegeAdmits, !unfit) {
             continue;
         }
-        put(s, n, Segment::null(0));
+        put(s, n, Hidden::Made(Segment::null(0)));
     }
 }
 
 /// Asks whether a descriptor is code.
 #[track_caller]
-pub fn is_code<S: System>(s: &mut S, d: &super::descriptor::Descriptor) -> bool {
+pub fn is_code<S: System>(s: &mut S, d: &Descriptor) -> bool {
     is(s, d, Class::Code)
 }

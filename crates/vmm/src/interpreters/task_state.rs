@@ -1,7 +1,7 @@
 //! The task-state segment: saving and loading a task (SDM vol. 3A, 7.2.1, 7.6; table 7-1).
 
 use super::descriptor::{Class, Descriptor, conforming, error, fetch, is, mark_accessed, require_present};
-use super::segments::{StackRule, data_segment, is_code, stack_segment};
+use super::segments::{StackRule, data_segment, is_code, put, stack_segment};
 use super::stack::truncated;
 use crate::{Atom, Privilege, System};
 use cpu::{Fault, Segment, seg};
@@ -156,8 +156,8 @@ pub(super) fn load_segments<S: System>(s: &mut S, image: &Image, ext: u16) -> Re
     let cs = code_segment(s, selector(seg::CS), ext)?;
     s.state_mut().seg[usize::from(seg::CS)] = cs;
     for n in [seg::DS, seg::ES, seg::FS, seg::GS] {
-        let segment = data_segment(s, selector(n), Fault::ts, ext)?;
-        s.state_mut().seg[usize::from(n)] = segment;
+        let hidden = data_segment(s, selector(n), Fault::ts, ext)?;
+        put(s, n, hidden);
     }
     Ok(())
 }
