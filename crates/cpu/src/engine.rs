@@ -48,6 +48,11 @@ pub trait Monitor {
         false
     }
 
+    /// It wants to see every sensitive instruction itself.
+    fn counts_forms(&self) -> bool {
+        false
+    }
+
     /// Finds whether `size` bytes at `linear` may be read (or written) with the current
     /// privilege, fills the shadow, sets A and D bits.
     ///
@@ -103,6 +108,8 @@ pub struct Meter {
     pub repeated: u64,
     /// Of these, at CPL 3.
     pub repeated_user: u64,
+    /// Sensitive instructions that compiled code has done in place, in the monitor's stead.
+    pub in_place: u64,
     /// Entries into compiled code from the engine's own loop.
     pub entries: u64,
     /// Exits to that loop: no compiled target, budget, instruction redone by the interpreter, stop,

@@ -7,5 +7,7 @@ mod eval;
 mod repeat;
 mod restless;
 mod run;
+mod whole;
 
-pub use run::Interpreter;
+pub use run::{Interpreter, show_code};
+pub use whole::whole;

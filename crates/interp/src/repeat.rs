@@ -2,7 +2,7 @@
 
 use crate::eval::{Eval, Stop};
 use cpu::Width::{B16, B32};
-use cpu::{Prefix, Width, eflags, reg, seg};
+use cpu::{Insn, Prefix, State, Width, eflags, reg, seg};
 use mem::PAGE;
 use sem::flags::Flag;
 use sem::shape::Kinds;
@@ -64,13 +64,14 @@ fn skip<K: Kinds, const FAST: bool>(
     let size = u64::from(w.bytes());
     let (source_seg, mask) = (e.op.insn.seg, e.op.insn.addr_mask());
     let (si, di) = (e.cpu.r32(reg::SI) & mask, e.cpu.r32(reg::DI) & mask);
-    let in_source = |e: &mut Eval<'_, K, FAST>| run(e, source_seg, si, size, most, false);
-    let in_destination = |e: &mut Eval<'_, K, FAST>, write| run(e, seg::ES, di, size, most, write);
+    let (cpu, insn) = (&*e.cpu, &e.op.insn);
+    let in_source = || run(cpu, insn, source_seg, si, (size, most), false);
+    let in_destination = |write| run(cpu, insn, seg::ES, di, (size, most), write);
     let n = match bulk {
-        Bulk::Move => in_source(e).min(in_destination(e, true)),
-        Bulk::Store => in_destination(e, true),
-        Bulk::Scan => in_destination(e, false),
-        Bulk::Compare => in_source(e).min(in_destination(e, false)),
+        Bulk::Move => in_source().min(in_destination(true)),
+        Bulk::Store => in_destination(true),
+        Bulk::Scan => in_destination(false),
+        Bulk::Compare => in_source().min(in_destination(false)),
         Bulk::Load => 0,
     };
     if n < 2 {
@@ -111,19 +112,19 @@ fn forward<K: Kinds, const FAST: bool>(e: &mut Eval<'_, K, FAST>, iw: Width, r: 
     e.set_reg(iw, r, v);
 }
 
-/// Elements from `offset` that lie in its page, the segment and the address size.
-fn run<K: Kinds, const FAST: bool>(
-    e: &mut Eval<'_, K, FAST>,
+/// Elements of `size` bytes from `offset`, `most` at most, that lie in its page, the segment and the address size.
+pub(crate) fn run(
+    cpu: &State,
+    insn: &Insn,
     segment: u8,
     offset: u32,
-    size: u64,
-    most: u64,
+    (size, most): (u64, u64),
     write: bool,
 ) -> u64 {
-    let s = *e.cpu.segment(segment);
+    let s = cpu.segment(segment);
     let linear = s.base.wrapping_add(offset);
     let in_page = u64::from(PAGE - linear % PAGE) / size;
-    let wrap = if e.op.insn.addr32 { 1u64 << 32 } else { 0x1_0000 };
+    let wrap = if insn.addr32 { 1u64 << 32 } else { 0x1_0000 };
     let in_range = (wrap - u64::from(offset)) / size;
     let n = most.min(in_page).min(in_range);
     if n == 0 || s.permits(offset, (n * size) as u32, write) { n } else { 0 }

@@ -75,9 +75,10 @@ impl Interpreter {
         self.chain::<true>(cpu, mem, monitor, whole)
     }
 
-    /// How often [`Interpreter::stretch`] has run the block at EIP, if it is known and due: a new one is.
-    pub fn due(&self, cpu: &State, mem: &Memory) -> Option<u32> {
-        let block = self.cache.block(self.here(cpu, mem, None)?);
+    /// How often [`Interpreter::stretch`] has run the block of code of this size at an address of the arena, if it is
+    /// known and due: a new one is.
+    pub fn due(&self, physical: u32, key: Key) -> Option<u32> {
+        let block = self.cache.at(physical, key)?;
         (block.runs.get() >= block.due.get()).then(|| block.runs.get())
     }
 
@@ -201,22 +202,18 @@ impl Interpreter {
         monitor: &mut dyn Monitor,
     ) -> Result<(), StopReason> {
         let linear = cpu.segment(seg::CS).base.wrapping_add(cpu.eip);
-        if cpu.eip > cpu.segment(seg::CS).limit {
-            return Err(StopReason::Fault(Fault::GP0));
-        }
-        let mut entry = mem.lookup_execute(linear);
-        if entry == 0 {
-            let shadowed = monitor.fetch(cpu, mem, linear).map_err(StopReason::Fault)?;
+        if mem.lookup_execute(linear) == 0 || cpu.eip > cpu.segment(seg::CS).limit {
+            let shown = show_code(cpu, mem, monitor)?;
             // the walk may have set bits in a table that is code as well: whoever runs the engine
             // has to look first
             if mem.has_code_writes() {
                 return Ok(());
             }
-            entry = mem.lookup_execute(linear);
-            if !shadowed || entry == 0 {
+            if !shown {
                 return self.single(cpu, mem, monitor);
             }
         }
+        let entry = mem.lookup_execute(linear);
         let at = At { linear, physical: mem.physical_of(entry, linear), key: cpu.key() };
         self.cache.find(mem, at, cpu.code_size(), cpu.model);
         Ok(())
@@ -256,6 +253,20 @@ impl Interpreter {
         };
         run_ops(&[op], u32::from(op.insn.len), cpu, mem, monitor)
     }
+}
+
+/// Has the page of EIP shown to engines; whether it can be.
+///
+/// # Errors
+/// The fault that its not being there is.
+pub fn show_code(cpu: &mut State, mem: &mut Memory, monitor: &mut dyn Monitor) -> Result<bool, StopReason> {
+    let cs = cpu.segment(seg::CS);
+    if cpu.eip > cs.limit {
+        return Err(StopReason::Fault(Fault::GP0));
+    }
+    let linear = cs.base.wrapping_add(cpu.eip);
+    monitor.fetch(cpu, mem, linear).map_err(StopReason::Fault)?;
+    Ok(mem.lookup_execute(linear) != 0)
 }
 
 /// The block is not empty and lies inside the limit of CS.

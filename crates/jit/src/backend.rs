@@ -29,6 +29,8 @@ pub(crate) struct Addresses {
     pub(crate) attempt: u64,
     /// [`crate::attempt::attempt_flags`].
     pub(crate) attempt_flags: u64,
+    /// [`crate::whole::whole`].
+    pub(crate) whole: u64,
     /// `engine::settle_flags`.
     pub(crate) settle: u64,
     /// [`crate::access::fine_signature`].

@@ -69,6 +69,8 @@ pub(crate) struct Context {
     pub(crate) called: u64,
     /// Of these, at CPL 3.
     pub(crate) called_user: u64,
+    /// Sensitive instructions done in place.
+    pub(crate) in_place: u64,
     /// Iterations of repeated instructions after the first, which are not among them.
     pub(crate) repeated: u64,
     /// Of these, at CPL 3.
@@ -95,6 +97,7 @@ offsets! {
     KEY: key; LEFT: left; EXIT: exit; REGION: region; FLAGS_KINDS: flags_kinds;
     FLAGS_A: flags_a; FLAGS_B: flags_b; FLAGS_STEP: flags_step;
     FLAGS_GIVEN: flags_given; SLOT: slot; X87_LIVE: x87_live; UNREAD: unread;
+    IN_PLACE: in_place;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -161,6 +164,7 @@ impl Context {
             call: 0,
             called: 0,
             called_user: 0,
+            in_place: 0,
             repeated: 0,
             repeated_user: 0,
             lookup,

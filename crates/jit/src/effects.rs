@@ -63,8 +63,8 @@ pub(crate) struct Effects {
     pub(crate) numbers: Option<Elements>,
     /// It computes under MXCSR.
     pub(crate) raises: bool,
-    /// It repeats.
-    pub(crate) repeats: bool,
+    /// What it repeats.
+    pub(crate) repeats: Option<(Bulk, Width)>,
 }
 
 /// Registers that take what an instruction reads from memory, as it is.
@@ -457,11 +457,11 @@ impl Emit for Reading<'_> {
     }
     fn repeat(
         &mut self,
-        _: Bulk,
-        _: Width,
+        bulk: Bulk,
+        w: Width,
         mut step: impl FnMut(&mut Self) -> Result<(), Self::Stop>,
     ) -> Result<(), Self::Stop> {
-        self.out.repeats |= self.insn.prefix.repeated();
+        self.out.repeats = self.insn.prefix.repeated().then_some((bulk, w));
         step(self)
     }
 }

@@ -18,6 +18,7 @@ use crate::regions::Regions;
 use crate::settle::settle;
 use crate::stubs;
 use crate::tagged::{missed, store_missed};
+use crate::whole::whole;
 use crate::worker::{Compiler, Worker};
 use crate::x87;
 use cpu::{Engine, Meter, Monitor, State, StopReason, seg};
@@ -62,6 +63,8 @@ pub struct Jit {
     /// For the quick tier.
     #[cfg(target_arch = "x86_64")]
     pub(crate) addresses: Addresses,
+    /// The monitor counts forms: it does all sensitive instructions itself.
+    pub(crate) counted: bool,
     /// The budget ended, and the guest stands anywhere in a block.
     interrupted: bool,
     pub(crate) meter: Meter,
@@ -116,6 +119,7 @@ impl Jit {
             callout: callout as *const () as u64,
             attempt: attempt as *const () as u64,
             attempt_flags: attempt_flags as *const () as u64,
+            whole: whole as *const () as u64,
             settle: settle_flags as *const () as u64,
             x87_in,
             x87_function: x87_function as *const () as u64,
@@ -137,6 +141,7 @@ impl Jit {
             warm: warm.filter(|_| cfg!(target_arch = "x86_64") && lookup == Lookup::Flat),
             #[cfg(target_arch = "x86_64")]
             addresses,
+            counted: false,
             interrupted: false,
             meter: Meter::default(),
             sink: None,
@@ -185,6 +190,10 @@ impl Engine for Jit {
     ) -> StopReason {
         cpu.until = until;
         cpu.leave = false;
+        if self.counted != monitor.counts_forms() {
+            self.counted = !self.counted;
+            self.flush();
+        }
         // code of the quick tier may be all that the guest runs: then nobody else asks for what is done
         self.collect();
         loop {
@@ -214,6 +223,7 @@ impl Engine for Jit {
             regions: self.regions.len() as u64,
             code_bytes: self.cache.used() as u64,
             called: self.context.called,
+            in_place: self.context.in_place,
             user: self.meter.user + self.context.called_user,
             repeated: self.context.repeated,
             repeated_user: self.context.repeated_user,
@@ -233,7 +243,15 @@ impl Jit {
     ) -> Result<(), StopReason> {
         let key = Key::of(cpu);
         let linear = cpu.seg[usize::from(seg::CS)].base.wrapping_add(cpu.eip);
-        let entry = mem.lookup_execute(linear);
+        let mut entry = mem.lookup_execute(linear);
+        if entry == 0 {
+            // a new address space shows nothing yet of what has long been compiled
+            interp::show_code(cpu, mem, monitor)?;
+            if mem.has_traces() {
+                return Ok(());
+            }
+            entry = mem.lookup_execute(linear);
+        }
         let door = self.regions.find(linear, key, entry, || mem.physical_of(entry, linear));
         // where one instruction is asked for, the interpreter is nearer
         let door = door.filter(|_| cpu.until - cpu.retired > 1 || self.hot == 0);

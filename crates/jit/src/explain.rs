@@ -36,6 +36,9 @@ impl Profile for Everything {
     fn apart(&self, _: u32) -> bool {
         false
     }
+    fn in_place(&self) -> bool {
+        true
+    }
     fn followers(&self, _: u32, _: u32) -> Vec<u32> {
         Vec::new()
     }
@@ -47,6 +50,7 @@ const ADDRESSES: Addresses = Addresses {
     callout: 0xca1_0000,
     attempt: 0xa77_0000,
     attempt_flags: 0xa78_0000,
+    whole: 0x3e9_0000,
     settle: 0x5e7_0000,
     fine: 0xf14_0000,
     across: 0xac0_0000,

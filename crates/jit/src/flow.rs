@@ -5,17 +5,16 @@ use crate::effects::{ALL_FLAGS, MMX, Mask, XMM};
 use crate::key::Key;
 use crate::plan::{Block, End, FlagNeed, Page, Plan, Target, Tier, blocks_of};
 use crate::unroll::{redirect, unroll};
-use cpu::{CpuModel, Insn};
+use cpu::CpuModel;
 use isa::Mnemonic;
 
 /// Instructions that one check of the budget covers at most, beyond the longest block.
-const COVERED: u64 = 96;
+pub(crate) const COVERED: u64 = 96;
 
 /// Puts blocks into reverse post-order and works out the rest.
 pub(crate) fn finish(
     blocks: Vec<Block>,
     pages: Vec<Page>,
-    sensitive: Box<[Insn]>,
     (key, model): (Key, CpuModel),
     tier: Tier,
 ) -> Plan {
@@ -39,7 +38,8 @@ pub(crate) fn finish(
         key,
         model,
         pages,
-        sensitive,
+        sensitive: Box::default(),
+        repeated: Box::default(),
         links: Box::default(),
         span: (first, last),
         mentioned,

@@ -35,6 +35,7 @@ struct Ran<'a> {
     /// The region that is compiled again.
     replaces: Option<u32>,
     tier: Tier,
+    in_place: bool,
     key: Key,
     size: cpu::Key,
 }
@@ -57,6 +58,9 @@ impl Profile for Ran<'_> {
     fn apart(&self, physical: u32) -> bool {
         self.hints.apart(physical)
     }
+    fn in_place(&self) -> bool {
+        self.in_place
+    }
     fn followers(&self, physical: u32, bytes: u32) -> Vec<u32> {
         self.interpreter.followers(physical, self.size, bytes).collect()
     }
@@ -72,7 +76,7 @@ impl Jit {
             return;
         }
         let physical = mem.physical_of(entry, linear);
-        let Some(runs) = self.interpreter.due(cpu, mem) else { return };
+        let Some(runs) = self.interpreter.due(physical, cpu.key()) else { return };
         let hot = self.hints.hot(physical >> PAGE_SHIFT, self.hot);
         if runs < hot {
             return self.consider_quick(cpu, mem, key, (physical, runs));
@@ -212,6 +216,7 @@ impl Jit {
             cool: self.left(self.hot / 4),
             tier,
             replaces,
+            in_place: !self.counted,
             key,
             size: key.size(),
         };
@@ -275,6 +280,14 @@ impl Jit {
         }
     }
 
+    /// Runs after which a block that is in a region, but cannot be entered, is looked at again: the next tier's.
+    fn more_runs(&self, physical: u32, size: cpu::Key) -> u32 {
+        let frame = physical >> PAGE_SHIFT;
+        let hot = self.hints.hot(frame, self.hot);
+        let warm = self.warm.map_or(hot, |warm| self.hints.hot(frame, warm));
+        if self.interpreter.runs(physical, size).saturating_add(warm) < hot { warm } else { hot }
+    }
+
     /// There is no room: everything goes, and what is hot comes back.
     fn forget_code(&mut self) {
         self.regions.clear();
@@ -306,16 +319,18 @@ impl Jit {
         self.meter.compiled_instructions += plan.instructions as u64;
         let offsets = region::entry_offsets(&plan);
         let (id, size) = (plan.id, plan.key.size());
-        let enough = if plan.tier == Tier::Quick { self.warm.unwrap_or(self.hot) } else { self.hot };
-        if plan.tier != Tier::Quick {
-            self.regions.supersede(id);
-        }
+        let closed = if plan.tier == Tier::Quick { Vec::new() } else { self.regions.supersede(id) };
         let doors = self.regions.install(plan, head, &offsets, code);
         // what cannot be entered, but is run as often again in spite of it, gets a region of its own
         for &(physical, _) in self.regions.blocks(id) {
-            self.interpreter.ask_later(physical, size, self.hints.hot(physical >> PAGE_SHIFT, enough));
+            let more = self.more_runs(physical, size);
+            self.interpreter.ask_later(physical, size, more);
         }
-        doors.into_iter().for_each(|physical| self.interpreter.ask_again(physical, size, 0));
+        // likewise what could be entered before: the region may have the middle of a procedure only, or a procedure
+        // within the one that calls it
+        for physical in closed.into_iter().chain(doors) {
+            self.interpreter.ask_again(physical, size, 0);
+        }
     }
 }
 

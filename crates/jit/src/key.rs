@@ -13,6 +13,7 @@ const CS_FLAT: u32 = 4;
 const FPU: u32 = 8;
 const SSE: u32 = 0x10;
 const MASKED: u32 = 0x20;
+const SUPERVISOR: u32 = 0x40;
 /// Two bits a segment register from here on, ES to DS: reads and writes need no check.
 const FLAT: u32 = 8;
 
@@ -27,7 +28,8 @@ impl Key {
             | bit(cs.base == 0 && cs.limit == u32::MAX, CS_FLAT)
             | bit(on, FPU)
             | bit(on && cpu.cr4 & cr4::OSFXSR != 0, SSE)
-            | bit(crate::mxcsr::masked(cpu.mxcsr), MASKED);
+            | bit(crate::mxcsr::masked(cpu.mxcsr), MASKED)
+            | bit(cpu.cpl == 0 && cpu.protected(), SUPERVISOR);
         for n in [seg::ES, seg::CS, seg::SS, seg::DS] {
             let s = cpu.segment(n);
             key |= (u32::from(s.flat_read) | u32::from(s.flat_write) << 1) << (FLAT + 2 * u32::from(n));
@@ -79,6 +81,11 @@ impl Key {
     /// SSE is switched on.
     pub(crate) fn sse(self) -> bool {
         self.0 & SSE != 0
+    }
+
+    /// Protected mode at CPL 0.
+    pub(crate) fn supervisor(self) -> bool {
+        self.0 & SUPERVISOR != 0
     }
 
     /// MXCSR masks all exceptions.

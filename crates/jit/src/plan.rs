@@ -2,9 +2,11 @@
 //! with all that the compiler wants to know before it starts. Only data: it may go to another thread.
 
 use crate::clean::Elements;
-use crate::effects::{Effects, Mask, Tracker};
+use crate::effects::{ALL_FLAGS, Effects, Mask, Tracker};
 use crate::key::Key;
 use crate::links::Link;
+use crate::supervisor::in_place;
+use crate::whole::Repeated;
 use cpu::{CodeSize, CpuModel, Insn, Kind};
 use isa::{MAX_LENGTH, Mnemonic, Routine, decode, routine};
 use mem::{Memory, PAGE, PAGE_SHIFT};
@@ -13,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 /// Instructions a region at most, in each tier.
 const MOST: [usize; 3] = [64, 96, 160];
 /// Instructions a block at most.
-const LONGEST: usize = 64;
+pub(crate) const LONGEST: usize = 64;
 /// Return sites that one RET is compared with at most.
 const RETURNS: usize = 4;
 
@@ -51,8 +53,19 @@ pub(crate) struct Step {
     /// From the head, in bytes, modulo 2^32.
     pub(crate) off: u32,
     pub(crate) effects: Effects,
-    /// It is done within the block all the same: the number of a sensitive one, in [`Plan::sensitive`].
-    pub(crate) attempt: Option<usize>,
+    /// A routine outside does it, within the block.
+    pub(crate) aside: Option<Aside>,
+}
+
+/// Who does an instruction within a block, instead of code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Aside {
+    /// The monitor: a sensitive one, of this place in [`Plan::sensitive`].
+    Monitor(usize),
+    /// The interpreter: of this place in [`Plan::repeated`].
+    Whole(usize),
+    /// Nobody outside: a sensitive one whose routine comes to a few words ([`crate::supervisor`]).
+    InPlace,
 }
 
 /// What a block needs of the flags that it is entered with.
@@ -129,6 +142,8 @@ pub(crate) struct Plan {
     pub(crate) pages: Vec<Page>,
     /// Its sensitive instructions, at addresses that compiled code may know.
     pub(crate) sensitive: Box<[Insn]>,
+    /// Its strings that are done whole, likewise.
+    pub(crate) repeated: Box<[Repeated]>,
     /// The ways out that are known, which compiled code knows as well.
     pub(crate) links: Box<[Link]>,
     /// Lowest and highest offset of a byte, from the head.
@@ -164,6 +179,8 @@ pub(crate) trait Profile {
     fn outside(&self, physical: u32) -> bool;
     /// In the block of the instruction at an address of the arena nothing is to be taken together.
     fn apart(&self, physical: u32) -> bool;
+    /// Sensitive instructions may be done in place.
+    fn in_place(&self) -> bool;
     /// Linear addresses of what came after the block of so many bytes at an address of the arena.
     fn followers(&self, physical: u32, bytes: u32) -> Vec<u32>;
 }
@@ -181,6 +198,8 @@ struct Planner<'a, P> {
     /// For blocks that end in an indirect call or jump, by their offsets, the offsets that it has led to.
     seen: HashMap<u32, Vec<u32>>,
     sensitive: Vec<Insn>,
+    repeated: Vec<Repeated>,
+    in_place: bool,
     tier: Tier,
     /// It has blocks of other regions: the second tier's has procedures that it calls within.
     takes_in: bool,
@@ -206,6 +225,8 @@ pub(crate) fn plan(
         by_offset: HashMap::new(),
         seen: HashMap::new(),
         sensitive: Vec::new(),
+        repeated: Vec::new(),
+        in_place: tier != Tier::Quick && profile.in_place(),
         tier,
         takes_in: false,
         count: 0,
@@ -215,8 +236,9 @@ pub(crate) fn plan(
     useful.then(|| {
         let links = p.links();
         let pages = p.pages.into_iter().map(|(_, page)| page).collect();
-        let plan = crate::flow::finish(p.blocks, pages, p.sensitive.into(), (key, model), tier);
-        Plan { links, gains: plan.gains || p.takes_in, ..plan }
+        let plan = crate::flow::finish(p.blocks, pages, (key, model), tier);
+        let (sensitive, repeated) = (p.sensitive.into(), p.repeated.into());
+        Plan { links, sensitive, repeated, gains: plan.gains || p.takes_in, ..plan }
     })
 }
 
@@ -349,10 +371,15 @@ impl<P: Profile> Planner<'_, P> {
             grouped &= !self.profile.apart(physical);
             let outside = self.profile.outside(physical);
             let attempt = if outside { None } else { crate::attempt::effects(&insn) };
-            if let Some(effects) = attempt {
+            if let Some(mut effects) = attempt {
                 tracker.attempt(&insn, &effects, self.key.stack());
-                let attempt = self.sensitive(&insn);
-                steps.push(Step { insn, off: at, effects, attempt });
+                let in_place = self.in_place && in_place(self.key, &insn);
+                if in_place && crate::attempt::takes_flags(&insn) {
+                    effects.reads_flags = ALL_FLAGS;
+                }
+                let aside =
+                    if in_place { Some(Aside::InPlace) } else { self.sensitive(&insn).map(Aside::Monitor) };
+                steps.push(Step { insn, off: at, effects, aside });
                 at = after;
                 if second.is_some() {
                     break (End::Next(Target::Out(at)), vec![at]);
@@ -360,13 +387,25 @@ impl<P: Profile> Planner<'_, P> {
                 continue;
             }
             let effects = tracker.read(&insn, self.model, self.key.stack());
-            let callout = outside
-                || effects.as_ref().is_none_or(|e| e.repeats || !crate::region::compiles(self.key, &insn, e));
+            let repeated = effects.as_ref().and_then(|e| Repeated::of(&insn, e));
+            if let Some(repeated) = repeated.filter(|_| !outside) {
+                repeated.note(&mut tracker);
+                self.repeated.push(repeated);
+                let aside = Some(Aside::Whole(self.repeated.len() - 1));
+                steps.push(Step { insn, off: at, effects: repeated.effects(), aside });
+                at = after;
+                if second.is_some() {
+                    break (End::Next(Target::Out(at)), vec![at]);
+                }
+                continue;
+            }
+            let no_code = |e: &Effects| e.repeats.is_some() || !crate::region::compiles(self.key, &insn, e);
+            let callout = outside || effects.as_ref().is_none_or(no_code);
             if callout && !worth_a_callout(&insn) {
                 break (End::Leave(at), vec![]);
             }
             let effects = effects.unwrap_or_default();
-            steps.push(Step { insn, off: at, effects, attempt: None });
+            steps.push(Step { insn, off: at, effects, aside: None });
             if callout {
                 break (End::Callout(Target::Out(after), self.sensitive(&insn)), vec![after]);
             }

@@ -12,7 +12,7 @@ use crate::group::group;
 use crate::key::Key;
 use crate::links::Link;
 use crate::lower::{Lower, Transfer, Unsupported, Val, Variables, bits, own, type_of};
-use crate::plan::{End, FlagNeed, Plan, Target};
+use crate::plan::{Aside, End, FlagNeed, Plan, Target};
 use crate::recent::Recent;
 use cpu::Width::B32;
 use cpu::{Insn, Segment, State, seg};
@@ -249,11 +249,16 @@ impl Region {
             l.vectors = step.effects.vectors(&step.insn);
             l.next = block.steps[..own].get(i + 1).map(|s| s.insn);
             l.group_of = members.get_mut(i).map(std::mem::take).unwrap_or_default();
-            if let Some(n) = step.attempt {
-                l.attempt(n, &step.effects);
-                continue;
+            match step.aside {
+                Some(Aside::Monitor(n)) => l.attempt(n, &step.effects),
+                Some(Aside::Whole(n)) => l.whole(n, &step.effects),
+                Some(Aside::InPlace) | None => {}
             }
-            let done = sem::bind(&step.insn, ToCode).is_some_and(|run| run(l).is_ok());
+            let done = match step.aside {
+                None => sem::bind(&step.insn, ToCode).is_some_and(|run| run(l).is_ok()),
+                Some(Aside::InPlace) => l.in_place().is_ok(),
+                Some(_) => true,
+            };
             if !done {
                 l.compute_raised();
                 let there = l.leave();

@@ -5,6 +5,7 @@ use crate::jumps::Jumps;
 use crate::key::Key;
 use crate::links::{Link, Wanted};
 use crate::plan::{Plan, Tier};
+use crate::whole::Repeated;
 use cpu::Insn;
 use mem::PAGE_SHIFT;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -32,6 +33,8 @@ pub(crate) struct Region {
     /// Compiled code knows their addresses.
     #[allow(dead_code, reason = "kept for the machine code that points into it")]
     sensitive: Box<[Insn]>,
+    #[allow(dead_code, reason = "kept for the machine code that points into it")]
+    repeated: Box<[Repeated]>,
     links: Box<[Link]>,
 }
 
@@ -128,12 +131,17 @@ impl Regions {
         self.all.get(id as usize)?.as_ref().map(|r| r.tier)
     }
 
-    /// Drops the regions of the quick tier that have blocks of another region.
-    pub(crate) fn supersede(&mut self, id: u32) {
+    /// Drops the regions of the quick tier that have blocks of another region; where they could be entered, as addresses
+    /// in the arena.
+    pub(crate) fn supersede(&mut self, id: u32) -> Vec<u32> {
+        let mut closed = Vec::new();
         for block in self.blocks(id).to_vec() {
-            let quick = self.quick.get(&block).cloned().unwrap_or_default();
-            quick.into_iter().for_each(|id| self.kill(id));
+            for id in self.quick.get(&block).cloned().unwrap_or_default() {
+                closed.extend(self.get_mut(id).iter().flat_map(|r| &r.entries).map(|e| e.0));
+                self.kill(id);
+            }
         }
+        closed
     }
 
     /// A region's number that it was announced under.
@@ -223,6 +231,7 @@ impl Regions {
             samples: 0,
             tier: plan.tier,
             sensitive: Box::default(),
+            repeated: Box::default(),
             links: Box::default(),
         });
         self.serial
@@ -249,7 +258,7 @@ impl Regions {
         let Some(Some(region)) = self.all.get_mut(id as usize) else { return opened };
         come(&mut self.coming, &region.blocks);
         (region.entries, region.code, region.sensitive) = (entries, code, plan.sensitive);
-        region.links = plan.links;
+        (region.repeated, region.links) = (plan.repeated, plan.links);
         region.planned.drain(..).for_each(|e| {
             self.planned.remove(&e);
         });

@@ -35,11 +35,13 @@ const USER: usize = vmm::Mode::User as usize;
 pub(crate) fn text(machine: &mut Machine, wall: Duration) -> String {
     let s = machine.stats();
     let retired: u64 = s.retired.iter().sum();
-    let innocuous = retired.saturating_sub(s.sensitive);
+    let in_place = machine.meter().map_or(0, |m| m.in_place);
+    let innocuous = retired.saturating_sub(s.sensitive + in_place);
     let mut lines = vec![
         row("instructions retired", retired, String::new()),
         row("  innocuous", innocuous, format!("{:.3} % without intervention", share(innocuous, retired))),
         row("  sensitive", s.sensitive, "interpreted by the monitor".to_owned()),
+        row("  sensitive, in place", in_place, "a few words of compiled code in its stead".to_owned()),
     ];
     for (name, n) in MODES.iter().zip(s.retired).filter(|(_, n)| *n > 0) {
         lines.push(row(&format!("  in {name} mode"), n, format!("{:.1} %", share(n, retired))));
@@ -113,6 +115,7 @@ fn row(name: &str, n: u64, note: String) -> String {
 fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
     let s = machine.stats();
     let retired: u64 = s.retired.iter().sum();
+    let in_place = machine.meter().map_or(0, |m| m.in_place);
     let by_mode: serde_json::Map<_, _> =
         MODES.iter().zip(s.retired).map(|(name, n)| ((*name).to_owned(), json!(n))).collect();
     let faults: serde_json::Map<_, _> = s
@@ -124,8 +127,9 @@ fn json(machine: &mut Machine, wall: Duration) -> serde_json::Value {
         .collect();
     json!({
         "retired": retired,
-        "innocuous": retired.saturating_sub(s.sensitive),
+        "innocuous": retired.saturating_sub(s.sensitive + in_place),
         "sensitive": s.sensitive,
+        "sensitive_in_place": in_place,
         "retired_by_mode": by_mode,
         "exits": { "all": s.exits, "asked_for": s.requests, "budget": s.budgets, "faults": faults },
         "interrupts": s.interrupts,

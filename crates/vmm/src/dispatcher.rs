@@ -363,6 +363,10 @@ impl<B: Board> Monitor for Vmm<B> {
         done
     }
 
+    fn counts_forms(&self) -> bool {
+        self.profile.is_some()
+    }
+
     fn probe(
         &mut self,
         cpu: &mut State,

@@ -6,11 +6,13 @@
 //! stay in registers of the host. Blocks count their runs, and what gets hot is compiled for good.
 
 mod access;
+mod aside;
 mod asm;
 mod emit;
 mod flags;
 mod region;
 mod temps;
+mod ways;
 mod writer;
 
 #[cfg(test)]

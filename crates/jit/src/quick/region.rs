@@ -1,19 +1,17 @@
 //! One region of the quick tier: entries, blocks, edges, exits. What it leaves behind, and where, is as in
 //! [`crate::region`].
 
-use super::asm::{Alu, Cc, Label, R12, RAX, RBP, RBX, RCX, RDI, RDX, RSI, Rm, Shift};
+use super::asm::{Alu, Cc, Label, R12, RAX, RBP, RBX, RCX, RDI, RDX, RSI, Rm};
 use super::flags::{Base, FlagState};
 use super::temps::Temps;
-use super::writer::{PendingExit, Transfer, Val, Writer, context, state};
-use crate::attempt::takes_flags;
+use super::writer::{Transfer, Val, Writer, context, state};
 use crate::backend::Addresses;
 use crate::context::{self, Exit};
 use crate::effects::ALL_FLAGS;
-use crate::links::Link;
 use crate::lower::Unsupported;
 use crate::plan::{Block, End, FlagNeed, Plan, Step, Target};
 use cpu::Width::{B32, B64};
-use cpu::{Insn, Segment, State, seg};
+use cpu::{Insn, State};
 use sem::Body;
 use sem::shape::{Kinds, Picker};
 use std::mem::offset_of;
@@ -338,10 +336,9 @@ impl Writer<'_> {
         (self.insn, self.off, self.touch, self.wanted) = (step.insn, step.off, 0, wanted);
         self.first_exit = self.exits.len();
         self.begin();
-        if let Some(n) = step.attempt {
-            self.attempt(n);
-        } else {
-            self.in_code_or_outside();
+        match step.aside {
+            Some(aside) => self.aside(aside),
+            None => self.in_code_or_outside(),
         }
         if wanted == FlagNeed::Dead {
             self.flags = FlagState::of(Base::Memory);
@@ -365,224 +362,5 @@ impl Writer<'_> {
         (self.temps, self.flags) = (temps, flags);
         self.transfer = None;
         self.outside();
-    }
-
-    /// Has the running instruction, which does not end its block, done by the interpreter.
-    fn outside(&mut self) {
-        let undone = self.undone as i32;
-        self.store_flags();
-        self.set_ip(Val::Ip(self.off));
-        self.asm.alu_constant(B64, Alu::Add, context(context::LEFT), undone);
-        let insn = self.insn;
-        self.call_out(&insn, None);
-        if undone > 1 {
-            self.asm.alu_constant(B64, Alu::Sub, context(context::LEFT), undone - 1);
-        }
-        self.temps.forget_registers();
-        self.flags = FlagState::of(Base::Canonical);
-        self.begin();
-    }
-
-    /// Calls [`crate::callout::callout`]; goes on behind it only if all is as it was.
-    fn call_out(&mut self, insn: &Insn, sensitive: Option<usize>) {
-        self.asm.constant(RDX, u64::from(insn.len));
-        self.asm.constant(RCX, sensitive.map_or(0, |n| &raw const self.plan.sensitive[n] as u64));
-        self.call(self.addresses.callout);
-        let (on, elsewhere) = (self.asm.label(), self.asm.label());
-        self.asm.test(B32, RAX, RAX);
-        self.asm.jump_if(Cc::Equal, on);
-        self.asm.alu_constant(B32, Alu::Cmp, Rm::Reg(RAX), crate::callout::RETURN as i32);
-        self.asm.jump_if(Cc::NotEqual, elsewhere);
-        self.return_();
-        self.asm.bind(elsewhere);
-        self.dispatch();
-        self.asm.bind(on);
-    }
-
-    /// Calls a routine in Rust of context, state, and what is in RDX and RCX.
-    fn call(&mut self, routine: u64) {
-        self.asm.load(B64, RDI, Rm::Reg(RBX));
-        self.asm.load(B64, RSI, Rm::Reg(RBP));
-        self.asm.constant(RAX, routine);
-        self.asm.call(RAX);
-    }
-
-    /// The running instruction, which is a sensitive one of the plan's: number `n` ([`crate::attempt`]).
-    fn attempt(&mut self, n: usize) {
-        let insn = &self.plan.sensitive[n];
-        // values do not outlive the call
-        let settles = self.wanted == FlagNeed::Read && !takes_flags(insn);
-        if settles && self.flags.base != Base::Memory {
-            self.settle();
-        } else {
-            self.store_flags_as_they_are();
-        }
-        if settles && self.flags.base == Base::Memory {
-            self.canonical_flags();
-            self.flags = FlagState::of(Base::Canonical);
-        }
-        let flags = self.flags.clone();
-        self.temps.forget_registers();
-        self.begin();
-        let after = self.off.wrapping_add(u32::from(insn.len));
-        self.set_ip(Val::Ip(after));
-        let undone = self.undone as i32;
-        // what is left as it will be when the instruction has been done
-        self.asm.alu_constant(B64, Alu::Add, context(context::LEFT), undone);
-        self.asm.constant(RDX, &raw const *insn as u64);
-        let (addresses, takes) = (self.addresses, takes_flags(insn));
-        self.call(if takes { addresses.attempt_flags } else { addresses.attempt });
-        self.asm.alu_constant(B64, Alu::Sub, context(context::LEFT), undone);
-        self.flags = if takes { FlagState::of(Base::Canonical) } else { flags };
-        let on = self.asm.label();
-        self.asm.test(B32, RAX, RAX);
-        self.asm.jump_if(Cc::Equal, on);
-        let not_done = self.leave();
-        self.asm.alu_constant(B32, Alu::Cmp, Rm::Reg(RAX), crate::attempt::NOT_DONE as i32);
-        self.asm.jump_if(Cc::Equal, not_done);
-        let look = self.exit(Exit::Lookup, after, self.undone - 1);
-        self.asm.jump(look);
-        self.asm.bind(on);
-    }
-
-    /// Puts flags into memory; what is canonical there already stays known as that.
-    fn store_flags_as_they_are(&mut self) {
-        if self.flags != FlagState::of(Base::Canonical) {
-            self.store_flags();
-        }
-    }
-
-    fn set_ip(&mut self, ip: Val) {
-        self.bring(RAX, ip);
-        self.asm.store(B32, state(EIP), RAX);
-    }
-
-    /// Stores all that is only in the region, and where it goes on.
-    fn put_away(&mut self, ip: Val) {
-        self.set_ip(ip);
-        self.store_flags_as_they_are();
-    }
-
-    fn return_(&mut self) {
-        self.pop_all();
-        self.asm.ret();
-    }
-
-    /// To code with a region's signature, whose address is in RAX and whose entry in RDX.
-    fn tail_call(&mut self) {
-        self.asm.load(B64, RDI, Rm::Reg(RBX));
-        self.asm.load(B64, RSI, Rm::Reg(RBP));
-        self.pop_all();
-        self.asm.jump_to(RAX);
-    }
-
-    fn pop_all(&mut self) {
-        [R12, RBP, RBX].into_iter().for_each(|h| self.asm.pop(h));
-    }
-
-    /// On to wherever EIP says, by the jump cache.
-    fn dispatch(&mut self) {
-        self.asm.constant(RAX, self.addresses.dispatch);
-        self.tail_call();
-    }
-
-    /// On by a link, where its target is still in the page that was seen when the region was planned.
-    fn follow(&mut self, from: usize, link: &Link) {
-        if link.page.is_none() || link.page != self.plan.blocks[from].pages.last().copied() {
-            self.compare_page(link.off, link.entry);
-            let on = self.asm.label();
-            self.asm.jump_if(Cc::Equal, on);
-            self.dispatch();
-            self.asm.bind(on);
-        }
-        self.asm.constant(RCX, &raw const *link as u64);
-        self.asm.load(B64, RAX, Rm::At(RCX, offset_of!(Link, code) as i32));
-        self.asm.load(B64, RDX, Rm::At(RCX, offset_of!(Link, index) as i32));
-        self.tail_call();
-    }
-
-    /// Compares the execute entry of the page at an offset from the head with what it was.
-    fn compare_page(&mut self, off: u32, entry: u64) {
-        self.asm.lea(B32, RCX, Rm::At(R12, off as i32));
-        if !self.plan.key.cs_flat() {
-            let base = super::access::segment_field(seg::CS, offset_of!(Segment, base));
-            self.asm.alu(B32, Alu::Add, RCX, base);
-        }
-        self.asm.shift_constant(B32, Shift::Right, Rm::Reg(RCX), 12);
-        self.asm.load(B64, RAX, context(context::EXECUTE));
-        self.asm.constant(RDX, entry);
-        self.asm.alu(B64, Alu::Cmp, RDX, Rm::Sum(RAX, RCX, 3, 0));
-    }
-
-    /// Leaves where a page of the target is not the one that was compiled.
-    fn check_pages(&mut self, n: usize, exit: Exit) {
-        let plan = self.plan;
-        let block = &plan.blocks[n];
-        let there = self.exit(exit, block.off, 0);
-        let last = block.last_byte();
-        for (&page, off) in block.pages.iter().zip([block.off, last]) {
-            self.compare_page(off, plan.pages[page].entry);
-            self.asm.jump_if(Cc::NotEqual, there);
-        }
-    }
-
-    /// Leaves where some byte of the region would lie outside the limit of CS, or the instruction pointer would wrap.
-    fn check_span(&mut self) {
-        let there = self.leave();
-        let limit = super::access::segment_field(seg::CS, offset_of!(Segment, limit));
-        self.asm.load(B32, RCX, limit);
-        if !self.plan.key.code32() {
-            self.asm.constant(RAX, 0xffff);
-            self.asm.alu(B64, Alu::Cmp, RCX, Rm::Reg(RAX));
-            self.asm.move_if(B64, Cc::Above, RCX, Rm::Reg(RAX));
-        }
-        let (first, last) = self.plan.span;
-        // EIP of the head as a number without a sign: as signed 64-bit numbers nothing wraps
-        self.asm.lea(B64, RAX, Rm::At(R12, last));
-        self.asm.alu(B64, Alu::Cmp, RAX, Rm::Reg(RCX));
-        self.asm.jump_if(Cc::Greater, there);
-        self.asm.lea(B64, RAX, Rm::At(R12, first));
-        self.asm.test(B64, RAX, RAX);
-        self.asm.jump_if(Cc::Sign, there);
-    }
-
-    /// Leaves where the budget does not cover what may come before the next check.
-    fn check_budget(&mut self, need: u64) {
-        let there = self.exit(Exit::Budget, self.off, 0);
-        self.asm.alu_constant(B64, Alu::Cmp, context(context::LEFT), need as i32);
-        self.asm.jump_if(Cc::Less, there);
-    }
-
-    /// Brings flags in memory to their canonical form.
-    fn canonical_flags(&mut self) {
-        let on = self.asm.label();
-        self.asm.alu_constant(B64, Alu::Cmp, context(context::FLAGS_KINDS), 0);
-        self.asm.jump_if(Cc::Equal, on);
-        self.call(self.addresses.settle);
-        self.asm.bind(on);
-    }
-
-    fn write_exit(&mut self, e: PendingExit) {
-        self.asm.bind(e.label);
-        self.flags = e.flags;
-        let held = self.flags.temps();
-        self.return_to(&e.temps, held);
-        self.store_flags_as_they_are();
-        self.asm.constant(RCX, u64::from(e.off));
-        self.asm.constant(RDX, e.exit as u64 | e.undone << 8);
-        self.asm.jump(self.tail);
-    }
-
-    /// The end of all exits: the offset from the head is in RCX, and why and how many are not done in RDX.
-    fn write_tail(&mut self) {
-        self.asm.bind(self.tail);
-        self.asm.alu(B32, Alu::Add, RCX, Rm::Reg(R12));
-        self.asm.store(B32, state(EIP), RCX);
-        self.asm.load(cpu::Width::B8, RAX, Rm::Reg(RDX));
-        self.asm.store(B32, context(context::EXIT), RAX);
-        self.asm.shift_constant(B64, Shift::Right, Rm::Reg(RDX), 8);
-        self.asm.alu_memory(B64, Alu::Add, context(context::LEFT), RDX);
-        self.asm.store_constant(B32, context(context::REGION), self.plan.id);
-        self.return_();
     }
 }

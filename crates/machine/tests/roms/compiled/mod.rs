@@ -14,6 +14,7 @@ mod rewritten;
 mod segments;
 mod sensitive;
 mod stepped;
+mod strings;
 mod timed;
 mod units;
 
