@@ -2,9 +2,10 @@
 //! do the same, and neither gives up.
 #![no_main]
 
+use jit::Jit;
 use machine::Machine;
 use ringer_fuzz::protected::{self, CODE, GDT, IDT, TSS};
-use ringer_fuzz::small;
+use ringer_fuzz::{compilers, state};
 
 /// Instructions that look descriptors up.
 const FORMS: [&[u8]; 16] = [
@@ -48,6 +49,9 @@ fn run(bytes: &[u8], engine: Box<dyn cpu::Engine + Send>) -> Option<Machine> {
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some(evaluated) = run(bytes, Box::new(interp::Interpreter::default())) else { return };
-    let Some(compiled) = jit::Jit::with(small()).ok().and_then(|j| run(bytes, Box::new(j))) else { return };
-    assert_eq!(evaluated.state_hash(), compiled.state_hash());
+    let expected = state(&evaluated, bytes);
+    for config in compilers(bytes) {
+        let Some(compiled) = Jit::with(config).ok().and_then(|j| run(bytes, Box::new(j))) else { return };
+        assert_eq!(state(&compiled, bytes), expected, "{config:?}");
+    }
 });

@@ -6,7 +6,7 @@ use classify::innocuous::{Word, words};
 use classify::{CodeMode, Form};
 use cpu::{CpuModel, State};
 use machine::{Config, Image, Machine};
-use ringer_fuzz::small;
+use ringer_fuzz::{compilers, state};
 
 /// Runs code from the reset vector, in real mode.
 fn run(rom: &[u8], engine: Box<dyn cpu::Engine + Send>) -> Option<Machine> {
@@ -42,15 +42,18 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let Some(evaluated) = run(&rom, Box::new(interp::Interpreter::default())) else { return };
-    let Some(mut compiled) = jit::Jit::with(small()).ok().and_then(|j| run(&rom, Box::new(j))) else {
-        return;
-    };
-    assert_eq!(evaluated.state_hash(), compiled.state_hash(), "{:02x?}", form.bytes);
+    let expected = state(&evaluated, &form.bytes);
+    for config in compilers(&form.bytes) {
+        let Some(mut compiled) = jit::Jit::with(config).ok().and_then(|j| run(&rom, Box::new(j))) else {
+            return;
+        };
+        assert_eq!(state(&compiled, &form.bytes), expected, "{:02x?} {config:?}", form.bytes);
+        compiled.synchronise();
+    }
     let before = State::new(CpuModel::N270);
     let after = evaluated.cpu();
     // a fault goes through the vector table, and is said otherwise
     if after.segment(cpu::seg::CS).base == before.segment(cpu::seg::CS).base {
         said(&before, after, &words(&form.insn), before.eip.wrapping_add(u32::from(form.insn.len)));
     }
-    compiled.synchronise();
 });

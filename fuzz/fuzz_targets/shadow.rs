@@ -1,12 +1,12 @@
 //! Shadow page tables over tables of any bytes, which the guest writes as it goes: dropping all shadows at every step
-//! changes nothing, and the JIT, over flat arrays as over tagged tables, does what the interpreter does.
+//! changes nothing, and the JIT, in both tiers and over flat arrays as over tagged tables, does what the interpreter does.
 #![no_main]
 
 use cpu::cr0;
-use jit::{Config, Jit, Lookup};
+use jit::Jit;
 use machine::Machine;
 use ringer_fuzz::protected::{self, CODE, DIRECTORY, MEMORY};
-use ringer_fuzz::small;
+use ringer_fuzz::{compilers, state};
 
 /// Stores, loads, INVLPG, reloads of CR3: by EBX, ESI and EDI, which move.
 const FORMS: [&[u8]; 12] = [
@@ -57,15 +57,15 @@ fn hash(bytes: &[u8], engine: Box<dyn cpu::Engine + Send>, dropping: bool) -> Op
             machine.drop_shadows();
         }
     }
-    Some(machine.state_hash())
+    Some(state(&machine, bytes))
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let interpreter = || Box::new(interp::Interpreter::default());
     let Some(expected) = hash(bytes, interpreter(), false) else { return };
     assert_eq!(hash(bytes, interpreter(), true), Some(expected), "shadows show");
-    for lookup in [Lookup::Flat, Lookup::Tagged] {
-        let Ok(engine) = Jit::with(Config { lookup, ..small() }) else { return };
-        assert_eq!(hash(bytes, Box::new(engine), false), Some(expected), "{lookup:?}");
+    for config in compilers(bytes) {
+        let Ok(engine) = Jit::with(config) else { return };
+        assert_eq!(hash(bytes, Box::new(engine), false), Some(expected), "{config:?}");
     }
 });

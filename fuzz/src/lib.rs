@@ -7,6 +7,8 @@ pub mod protected;
 mod rig;
 mod saved;
 
+use jit::Lookup;
+
 pub use input::Input;
 pub use ops::{Devices, step};
 pub use rig::{Make, Rig};
@@ -35,7 +37,22 @@ pub fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv) >> 20
 }
 
-/// A JIT that compiles what it has not run, into a small cache: an input is a few hundred instructions.
-pub fn small() -> jit::Config {
-    jit::Config { hot: 0, code: 1 << 20, ..jit::Config::default() }
+/// JITs that compile what they have not run, into small caches, as an input is a few hundred instructions: the quick
+/// tier, which costs little, and the optimising tier with either form of the shadow, of one input in thirty-two.
+pub fn compilers(bytes: &[u8]) -> Vec<jit::Config> {
+    let small = jit::Config { hot: 0, code: 1 << 20, ..jit::Config::default() };
+    let mut all = vec![jit::Config { warm: Some(0), ..small }];
+    if hash(bytes) & 31 == 0 {
+        all.extend([Lookup::Flat, Lookup::Tagged].map(|lookup| jit::Config { lookup, ..small }));
+    }
+    all
+}
+
+/// A number of all that a machine is, of one input in sixteen; else of its memory up to what VGA has without VBE.
+pub fn state(machine: &machine::Machine, bytes: &[u8]) -> u64 {
+    const FLASH_AND_PLANES: u64 = (256 + 256) << 10;
+    match hash(bytes) >> 8 & 15 {
+        0 => machine.state_hash(),
+        _ => machine.state_hash_of(protected::MEMORY + FLASH_AND_PLANES),
+    }
 }

@@ -290,6 +290,14 @@ fn of_body(form: &Form, configuration: Configuration) -> Derivation {
     }
 }
 
+/// Where the configurations of a mode are started from: the usual one, and one of the pair of modes that no question of a
+/// routine leads to.
+pub fn starts(mode: CodeMode) -> impl Iterator<Item = Configuration> {
+    let usual = Configuration::default();
+    let real = usual.with(Configuration::VM).with(Configuration::REAL);
+    [usual, real].into_iter().filter(move |c| applies(mode, *c))
+}
+
 /// Derives the class in every configuration that makes a difference: from the given one on, each bit that the form asks
 /// for is set and cleared.
 pub fn lattice(form: &Form, from: Configuration) -> Vec<Derivation> {

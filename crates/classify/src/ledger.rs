@@ -1,7 +1,7 @@
 //! The ledger: where voters disagree about a form, what each says, and who is right by the manual.
 
 use crate::catalogue::{beyond_the_model, join, modelled, specified};
-use crate::derive::{Class, applies, in_parallel, lattice};
+use crate::derive::{Class, in_parallel, lattice, starts};
 use crate::forms::{self, CodeMode};
 use crate::{Configuration, Derivation};
 use cpu::CpuModel;
@@ -202,13 +202,6 @@ fn differences(
         }
     }
     all
-}
-
-/// A configuration of each pair of modes that no question of a routine leads to.
-fn starts(mode: CodeMode) -> impl Iterator<Item = Configuration> {
-    let usual = Configuration::default();
-    let real = usual.with(Configuration::VM).with(Configuration::REAL);
-    [usual, real].into_iter().filter(move |c| applies(mode, *c))
 }
 
 fn derived_everywhere(mode: CodeMode) -> ByForm {

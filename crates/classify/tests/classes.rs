@@ -2,7 +2,7 @@
 //! what each bit of the configuration changes.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use classify::derive::{Certificate, applies, in_parallel, lattice};
+use classify::derive::{Certificate, applies, in_parallel, lattice, starts};
 use classify::{Class, CodeMode, Configuration, Derivation, Form, derive, forms};
 use cpu::CpuModel;
 use isa::Routine as R;
@@ -233,9 +233,7 @@ fn every_verdict_is_backed() {
             .filter(|f| f.routine.is_some() && !heavy(f))
             .collect();
         assert!(routines.len() > 150, "{}", routines.len());
-        let starts = ["", "VM,REAL"].map(|names| Configuration::parse(names).unwrap());
-        let starts = starts.into_iter().filter(|c| applies(mode, *c));
-        let all = in_parallel(&routines, |f| starts.clone().flat_map(|c| lattice(f, c)).collect::<Vec<_>>());
+        let all = in_parallel(&routines, |f| starts(mode).flat_map(|c| lattice(f, c)).collect::<Vec<_>>());
         for (form, d) in routines.iter().zip(&all).flat_map(|(f, all)| all.iter().map(move |d| (f, d))) {
             let name = format!("{:?} {:02x?} with {}", form.code(), form.bytes, d.configuration.names());
             assert!(applies(mode, d.configuration), "{name}");

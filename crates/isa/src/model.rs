@@ -96,7 +96,12 @@ pub(crate) fn decode_8086(bytes: &[u8]) -> Result<Insn, DecodeError> {
     if let Some(op) = rest.get_mut(n).filter(|_| pops_cs) {
         *op = POP_ES;
     }
-    let mut insn = decode_with(&rest[..bytes.len() - dropped], CodeSize::Bits16, CpuModel::I8086)?;
+    let decoded = decode_with(&rest[..bytes.len() - dropped], CodeSize::Bits16, CpuModel::I8086);
+    let mut insn = decoded.map_err(|e| match e {
+        // the rest of the bytes was given, and LOCK taken out of it
+        DecodeError::Truncated if bytes.len() == crate::MAX_LENGTH => DecodeError::TooLong,
+        other => other,
+    })?;
     if pops_cs {
         insn.reg[0] = crate::seg::CS;
     }

@@ -203,3 +203,36 @@ fn cases_are_complete() {
         }
     }
 }
+
+/// Rows that nothing is derived for: what their manuals say of modes, held against the files.
+#[test]
+fn held_against_the_manuals() {
+    let says = |isa: &str, with: &str, form: &str| {
+        let isa = load(isa);
+        let c = Configuration::parse(&isa, with).unwrap_or_else(|e| panic!("{e}"));
+        let form = isa.forms.iter().find(|f| f.name.starts_with(form)).unwrap_or_else(|| panic!("{form}"));
+        let case = form.case(&c);
+        let kinds: Vec<_> = case.sensitive.iter().map(|k| k.name()).collect();
+        let privileged = if case.privileged { "privileged " } else { "" };
+        format!("{privileged}{} {}", kinds.join(","), case.trap.as_deref().unwrap_or("-"))
+    };
+    // SDM vol. 2A, ERETS and LKGS; vol. 2B, PCONFIG: #UD above CPL 0
+    assert_eq!(says("x86-64", "", "ERETU"), "privileged control,mode #UD");
+    assert_eq!(says("x86-64", "", "LKGS"), "privileged control,mode #UD");
+    assert_eq!(says("ia32", "", "PCONFIG"), "privileged control,mode #UD");
+    // vol. 2A, AESENC128KL: a handle for CPL 0 alone sets ZF elsewhere; ENCODEKEY128 does not ask for CPL
+    assert_eq!(says("ia32", "KL", "AESENC128KL"), "location,mode -");
+    assert_eq!(says("ia32", "KL", "ENCODEKEY128"), "location -");
+    // vol. 2A, INCSSPD; vol. 2D, WRSSD: not recognized in real and virtual-8086 mode
+    for form in ["INCSSP", "WRSS"] {
+        assert_eq!(says("ia32", "CET,VM", form), "privileged mode #UD");
+        assert_eq!(says("ia32", "CET,VM,REAL", form), " #UD");
+        assert!(!says("ia32", "CET", form).contains("mode"), "{form}");
+    }
+    // DDI 0487, HCR_EL2.TDZ; VPIDR_EL2; SCTLR_EL1.EnIA and SCTLR_EL2.EnIA
+    assert_eq!(says("aarch64", "EL2EL1", "MRS DCZID_EL0"), "location,mode -");
+    assert_eq!(says("aarch64", "EL2EL1", "MRS of the identification"), "location,mode -");
+    assert_eq!(says("aarch64", "PAUTH,EL2EL1", "PACIA"), "location,mode -");
+    assert_eq!(says("aarch64", "PAUTH", "PACIA"), "location -");
+    assert!(says("aarch64", "EL2EL1", "SVC").starts_with("control,mode"));
+}

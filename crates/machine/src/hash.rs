@@ -2,7 +2,6 @@
 
 use crate::Pc;
 use cpu::State;
-use mem::Memory;
 use std::hash::Hasher;
 
 /// FNV-1a: stable over runs and hosts.
@@ -19,10 +18,10 @@ impl Hasher for Fnv {
     }
 }
 
-pub(crate) fn state(cpu: &State, mem: &Memory, pc: &Pc) -> u64 {
+pub(crate) fn state(cpu: &State, mem: u64, pc: &Pc) -> u64 {
     let mut h = Fnv(0xcbf2_9ce4_8422_2325);
     registers(&mut h, cpu);
-    h.write_u64(mem.hash());
+    h.write_u64(mem);
     pc.parts().iter().for_each(|p| h.write(&p.bytes));
     h.finish()
 }

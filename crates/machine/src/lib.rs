@@ -414,6 +414,12 @@ impl Machine {
 
     /// A hash of CPU, RAM and devices.
     pub fn state_hash(&self) -> u64 {
-        hash::state(&self.cpu, &self.mem, &self.vmm.board)
+        hash::state(&self.cpu, self.mem.hash(), &self.vmm.board)
+    }
+
+    /// As [`Machine::state_hash`], of memory only the first `bytes`: RAM, then flash, then video memory. For many machines
+    /// that do not live long, where most of the last is as it was.
+    pub fn state_hash_of(&self, bytes: u64) -> u64 {
+        hash::state(&self.cpu, self.mem.hash_of(bytes), &self.vmm.board)
     }
 }

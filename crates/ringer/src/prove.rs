@@ -21,8 +21,8 @@ Theorem 1: a virtual machine monitor can be built if every sensitive instruction
 Theorem 2: it is recursively virtualizable if so, and a monitor without timing dependencies exists.
 Theorem 3: a hybrid monitor can be built if every user sensitive instruction is privileged.
 
-Exit codes: 0 the question was answered, whatever the answer; 1 a specification cannot be used;
-2 there is no such instruction set or configuration bit.";
+Exit codes: 0 the question was answered, whatever the answer; 1 the specifications cannot be read;
+2 there is no such instruction set or configuration bit, or a specification is malformed.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &Prove) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(LoadError::Unknown(name)) => Ok(crate::refuse(&format!("{name}; see ringer prove --help"))),
+        Err(LoadError::Spec(fault)) => Ok(crate::refuse(&fault.to_string())),
         Err(other) => Err(other.into()),
     }
 }

@@ -102,6 +102,6 @@ fn specs_of_a_directory() {
     let rows = std::fs::read_to_string(folder.join("control.toml")).unwrap();
     std::fs::write(folder.join("control.toml"), rows.replacen("privileged = true", "privilegd = true", 1))
         .unwrap();
-    refused(&["prove", "m68000", "--specs", &directory], 1, &["m68000/control.toml:", "privileged"]);
+    refused(&["prove", "m68000", "--specs", &directory], 2, &["m68000/control.toml:", "privileged"]);
     refused(&["prove", "m68000", "--specs", "/nowhere/at/all"], 1, &["/nowhere/at/all"]);
 }

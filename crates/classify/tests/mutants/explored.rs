@@ -1,7 +1,7 @@
 //! Every question of every routine, as the exploration of the model meets it.
 
 use crate::place::Places;
-use classify::derive::{applies, in_parallel};
+use classify::derive::{applies, in_parallel, starts};
 use classify::explore::explore;
 use classify::world::{Run, World};
 use classify::{CodeMode, Configuration, Form, forms};
@@ -17,11 +17,11 @@ const HEAD: &str = "# questions that the classifier asks: routine, atom, place";
 
 type Asked = HashSet<(&'static str, Atom, &'static Location<'static>)>;
 
-/// The questions of a form, in every configuration that makes a difference.
+/// The questions of a form, in every configuration that makes a difference, those with real mode among them.
 fn questions(form: &Form, name: &'static str) -> Asked {
     let mut asked = Asked::default();
-    let mut seen = BTreeSet::from([Configuration::default()]);
-    let mut waiting = vec![Configuration::default()];
+    let mut waiting: Vec<Configuration> = starts(form.mode).collect();
+    let mut seen: BTreeSet<Configuration> = waiting.iter().copied().collect();
     while let Some(configuration) = waiting.pop() {
         let mut world = World::new(form, configuration);
         let found = explore(&mut world, |_, _, runs| runs.iter().for_each(|r| add(&mut asked, name, r)));
