@@ -34,7 +34,7 @@ fn shadow(c: &mut Criterion) {
     group.bench_function("trace hit of a table", |b| {
         b.iter(|| {
             memory.write_physical(0x9010, black_box(&[1, 0, 0, 0]));
-            memory.take_table_writes().len()
+            memory.take_table_write()
         });
     });
     let mut memory = filled();

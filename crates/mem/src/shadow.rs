@@ -6,7 +6,7 @@ use crate::space::{ARRAYS, NODES, Space};
 use crate::tagged::Tables;
 use crate::trace::{ALL_LOGS, FrameTraces, grains};
 use crate::{PAGE, PAGE_SHIFT, Role, SpaceId, TableUse, Trace, Window};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Why memory could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -94,8 +94,8 @@ pub struct Memory {
     pub(crate) code: Box<[u64]>,
     reverse: ReverseMap,
     pub(crate) spaces: Vec<Option<Space>>,
-    index: HashMap<(u32, Role), SpaceId>,
-    pub(crate) tables: HashMap<u32, Vec<TableUse>>,
+    index: FxHashMap<(u32, Role), SpaceId>,
+    pub(crate) tables: FxHashMap<u32, Vec<TableUse>>,
     pub(crate) current: SpaceId,
     pub(crate) user: bool,
     view: View,
@@ -143,8 +143,8 @@ impl Memory {
             reverse: ReverseMap::new(all),
             view: View::of(&first, false),
             spaces: vec![Some(first)],
-            index: HashMap::from([((0, Role(0)), SpaceId(0))]),
-            tables: HashMap::new(),
+            index: FxHashMap::from_iter([((0, Role(0)), SpaceId(0))]),
+            tables: FxHashMap::default(),
             current: SpaceId(0),
             user: false,
             tagged: false,
@@ -483,10 +483,12 @@ impl Memory {
 
     /// Drops the entries of `count` linear pages of a space.
     pub fn drop_pages(&mut self, id: SpaceId, first: u32, count: u32) {
-        let Some(Some(space)) = self.spaces.get(usize::from(id.0)) else { return };
-        let count = count.min((1 << 20) - first.min(1 << 20));
-        for page in space.present_pages(first, count) {
+        let (mut at, end) = (first, first.saturating_add(count).min(1 << 20));
+        while let Some(Some(space)) = self.spaces.get(usize::from(id.0))
+            && let Some(page) = space.next_present(at, end)
+        {
             self.drop_page(id, page);
+            at = page + 1;
         }
     }
 
@@ -511,8 +513,7 @@ impl Memory {
 
     /// Takes the write entries of a frame away in every space, so that the next store looks.
     pub(crate) fn revoke_writes(&mut self, frame: u32) {
-        let users: Vec<_> = self.reverse.users(frame).collect();
-        for (id, page) in users {
+        for (id, page) in self.reverse.users(frame) {
             if let Some(Some(space)) = self.spaces.get_mut(usize::from(id.0)) {
                 space.clear(1, page);
                 space.clear(4, page);

@@ -125,24 +125,18 @@ impl Space {
         };
     }
 
-    /// The pages from `first`, `count` of them, that have entries.
-    pub(crate) fn present_pages(&self, first: u32, count: u32) -> Vec<u32> {
-        let mut pages = Vec::new();
-        let end = u64::from(first) + u64::from(count);
-        let mut page = u64::from(first);
-        while page < end {
+    /// The first page from `page` on, and before `end`, that has entries.
+    pub(crate) fn next_present(&self, page: u32, end: u32) -> Option<u32> {
+        let mut page = u64::from(page);
+        while page < u64::from(end) {
             let word = self.present[page as usize / 64] >> (page % 64);
-            if word == 0 {
-                page = self.next_inhabited(page / 64 + 1) * 64;
-                continue;
+            if word != 0 {
+                let found = page as u32 + word.trailing_zeros();
+                return (found < end).then_some(found);
             }
-            page += u64::from(word.trailing_zeros());
-            if page < end {
-                pages.push(page as u32);
-            }
-            page += 1;
+            page = self.next_inhabited(page / 64 + 1) * 64;
         }
-        pages
+        None
     }
 
     /// The number of the first word of `present`, from one on, that is not 0; or how many words there are.
@@ -199,6 +193,11 @@ mod tests {
         }
     }
 
+    fn present(space: &Space, first: u32, end: u32) -> Vec<u32> {
+        let next = |from: &u32| space.next_present(*from + 1, end);
+        std::iter::successors(space.next_present(first, end), next).collect()
+    }
+
     #[test]
     fn present_pages_are_those_that_were_set() {
         let mut space = Space::new(0, Role(0)).unwrap();
@@ -217,11 +216,11 @@ mod tests {
                 let expected: Vec<u32> =
                     set.range(first..).copied().filter(|&p| u64::from(p) < end).collect();
                 let count = count.min(PAGES as u32 - first);
-                assert_eq!(space.present_pages(first, count), expected, "{n}");
+                assert_eq!(present(&space, first, first + count), expected, "{n}");
             }
         }
-        assert_eq!(space.present_pages(0, PAGES as u32), set.iter().copied().collect::<Vec<_>>());
+        assert_eq!(present(&space, 0, PAGES as u32), set.iter().copied().collect::<Vec<_>>());
         space.wipe();
-        assert_eq!(space.present_pages(0, PAGES as u32), []);
+        assert_eq!(present(&space, 0, PAGES as u32), []);
     }
 }

@@ -63,11 +63,10 @@ impl Memory {
         self.has_traces() && self.queue.iter().any(|t| matches!(t, Trace::Code { .. }))
     }
 
-    /// Takes the queued table writes, leaving those to code for the engine.
-    pub fn take_table_writes(&mut self) -> Vec<Trace> {
-        let (code, tables) = self.queue.drain(..).partition(|t| matches!(t, Trace::Code { .. }));
-        self.queue = code;
-        tables
+    /// Takes the first of the queued table writes, leaving those to code for the engine.
+    pub fn take_table_write(&mut self) -> Option<Trace> {
+        let first = self.queue.iter().position(|t| matches!(t, Trace::Table { .. }))?;
+        Some(self.queue.remove(first))
     }
 
     /// Takes the queued writes to code.
@@ -108,7 +107,8 @@ impl Memory {
         let Some(t) = self.traces.get_mut(frame as usize) else { return };
         let new = !std::mem::replace(&mut t.table, true);
         let users = self.tables.entry(frame).or_default();
-        if !users.contains(&table_use) {
+        // the latest is the likeliest: tables of a kernel are in use by all spaces
+        if !users.iter().rev().any(|u| *u == table_use) {
             // the walk that is under way may have entered a use of its own just before
             let oldest = (users.len() >= TABLE_USES).then(|| users.remove(0));
             users.push(table_use);

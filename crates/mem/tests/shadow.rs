@@ -94,7 +94,7 @@ fn tracing_a_table_takes_stores_away_in_every_space() {
     assert!(m.lookup_write(0x5000, 4).is_none(), "still traced");
 
     m.write_physical(0x9008, &[1, 2]);
-    assert_eq!(m.take_table_writes(), [Trace::Table { frame: 9, offset: 8, len: 2 }]);
+    assert_eq!(m.take_table_write(), Some(Trace::Table { frame: 9, offset: 8, len: 2 }));
     assert!(!m.has_traces());
 
     m.install(0x40_1000, 0x3000, ALL);

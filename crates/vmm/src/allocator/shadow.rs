@@ -4,7 +4,7 @@
 use super::watch;
 use cpu::{Fault, PageFaultCode, State, cr0, cr4};
 use mem::{Access, Memory, PAGE_SHIFT, Paging, Physical, Rights, Role, TableUse, Trace, Walk};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Writes to a table, without a walk through it in between, after which it is unshadowed.
 const FLOOD: u32 = 24;
@@ -27,8 +27,8 @@ pub struct ShadowStats {
 /// The policy's own memory: how often tables are written, and the PDPTEs seen.
 #[derive(Default)]
 pub struct ShadowPolicy {
-    writes: HashMap<u32, u32>,
-    pdptes: HashMap<(u32, Role), [u64; 4]>,
+    writes: FxHashMap<u32, u32>,
+    pdptes: FxHashMap<(u32, Role), [u64; 4]>,
     active: Option<(u32, Role)>,
     /// Counters.
     pub stats: ShadowStats,
@@ -158,8 +158,7 @@ impl ShadowPolicy {
 
     /// Acts on queued writes to tables: the entries written lose their shadows.
     pub fn tables_written(&mut self, mem: &mut Memory) {
-        for t in mem.take_table_writes() {
-            let Trace::Table { frame, offset, len } = t else { continue };
+        while let Some(Trace::Table { frame, offset, len }) = mem.take_table_write() {
             self.stats.table_writes += 1;
             let writes = self.writes.entry(frame).or_default();
             *writes += 1;
@@ -169,8 +168,10 @@ impl ShadowPolicy {
                 mem.unshadow(frame);
                 continue;
             }
-            let uses = mem.table_uses(frame).to_vec();
-            for u in uses {
+            // dropping pages leaves the uses of tables as they are
+            let mut n = 0;
+            while let Some(&u) = mem.table_uses(frame).get(n) {
+                n += 1;
                 let first = offset / u.entry_size;
                 let last = (offset + len - 1) / u.entry_size;
                 let page = u.first_page + first * u.pages_per_entry;
