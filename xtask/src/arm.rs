@@ -99,8 +99,8 @@ fn cross(tools: &Tools, arguments: &[&str]) -> Command {
         .env("CC_aarch64_unknown_linux_gnu", tools.clang)
         .env("CFLAGS_aarch64_unknown_linux_gnu", "--target=aarch64-linux-gnu");
     command.env("CARGO_TARGET_DIR", target_directory());
-    // emulated, a case costs some twenty times as much
-    for (name, cases) in [("RINGER_FP_CASES", "20"), ("PROPTEST_CASES", "32")] {
+    // emulated, a case costs some sixty times as much
+    for (name, cases) in [("RINGER_FP_CASES", "5"), ("PROPTEST_CASES", "32")] {
         if std::env::var_os(name).is_none() {
             command.env(name, cases);
         }
