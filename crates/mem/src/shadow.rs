@@ -2,7 +2,7 @@
 
 use crate::arena::{Arena, HostAddress};
 use crate::rmap::ReverseMap;
-use crate::space::{ARRAYS, NODES, Space};
+use crate::space::{ARRAYS, NODES, PAGES, Space};
 use crate::tagged::Tables;
 use crate::trace::{ALL_LOGS, FrameTraces, grains};
 use crate::{PAGE, PAGE_SHIFT, Role, SpaceId, TableUse, Trace, Window};
@@ -55,6 +55,8 @@ const SPACES: usize = 96;
 
 #[derive(Clone, Copy)]
 struct View {
+    /// All arrays of the space, supervisor's first.
+    all: *const u64,
     read: *const u64,
     write: *const u64,
     execute: *const u64,
@@ -65,6 +67,7 @@ impl View {
     fn of(space: &Space, user: bool) -> View {
         let first = if user { 3 } else { 0 };
         View {
+            all: space.array(0),
             read: space.array(first),
             write: space.array(first + 1),
             execute: space.array(first + 2),
@@ -276,9 +279,11 @@ impl Memory {
 
     #[inline]
     fn entry_of(&self, user: bool, array: usize, linear: u32) -> u64 {
-        let space = self.spaces.get(usize::from(self.current.0));
         let first = if user { 3 } else { 0 };
-        space.and_then(Option::as_ref).map_or(0, |s| s.get(first + array, linear >> PAGE_SHIFT))
+        let at = (first + array) % ARRAYS * PAGES + (linear >> PAGE_SHIFT) as usize;
+        // SAFETY: `view.all` points to `ARRAYS` times 2^20 entries, as in `lookup_read`; the index is reduced to below
+        // that.
+        unsafe { *self.view.all.add(at) }
     }
 
     #[inline(never)]
