@@ -14,6 +14,7 @@ const FPU: u32 = 8;
 const SSE: u32 = 0x10;
 const MASKED: u32 = 0x20;
 const SUPERVISOR: u32 = 0x40;
+const PROTECTED: u32 = 0x80;
 /// Two bits a segment register from here on, ES to DS: reads and writes need no check.
 const FLAT: u32 = 8;
 
@@ -29,6 +30,7 @@ impl Key {
             | bit(on, FPU)
             | bit(on && cpu.cr4 & cr4::OSFXSR != 0, SSE)
             | bit(crate::mxcsr::masked(cpu.mxcsr), MASKED)
+            | bit(cpu.protected(), PROTECTED)
             | bit(cpu.cpl == 0 && cpu.protected(), SUPERVISOR);
         for n in [seg::ES, seg::CS, seg::SS, seg::DS] {
             let s = cpu.segment(n);
@@ -86,6 +88,11 @@ impl Key {
     /// Protected mode at CPL 0.
     pub(crate) fn supervisor(self) -> bool {
         self.0 & SUPERVISOR != 0
+    }
+
+    /// Protected mode, and not virtual-8086 mode.
+    pub(crate) fn protected(self) -> bool {
+        self.0 & PROTECTED != 0
     }
 
     /// MXCSR masks all exceptions.

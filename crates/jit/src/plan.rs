@@ -3,9 +3,9 @@
 
 use crate::clean::Elements;
 use crate::effects::{ALL_FLAGS, Effects, Mask, Tracker};
+use crate::inplace::in_place;
 use crate::key::Key;
 use crate::links::Link;
-use crate::supervisor::in_place;
 use crate::whole::Repeated;
 use cpu::{CodeSize, CpuModel, Insn, Kind};
 use isa::{MAX_LENGTH, Mnemonic, Routine, decode, routine};
@@ -64,7 +64,7 @@ pub(crate) enum Aside {
     Monitor(usize),
     /// The interpreter: of this place in [`Plan::repeated`].
     Whole(usize),
-    /// Nobody outside: a sensitive one whose routine comes to a few words ([`crate::supervisor`]).
+    /// Nobody outside: a sensitive one whose routine comes to a few words ([`crate::inplace`]).
     InPlace,
 }
 

@@ -1,5 +1,6 @@
-//! Frequent sensitive instructions of a supervisor, in place: at CPL 0 of protected mode the monitor's routine comes to
-//! a few words there, and code does them on the state that the routine would (as Adams and Agesen, 2006, have CLI).
+//! Frequent sensitive instructions in place: where the key rules out all that the monitor's routine would ask (virtual-8086
+//! mode; for CLI, that IOPL is below CPL) it comes to a few words, and code does them on the state that the routine would,
+//! as Adams and Agesen (2006) have CLI.
 //!
 //! The routines in `vmm` stay what rules: tests compare the two, as lockstep does on every guest.
 
@@ -17,13 +18,14 @@ use std::mem::offset_of;
 /// Whether an instruction is done so.
 pub(crate) fn in_place(key: Key, insn: &Insn) -> bool {
     let wide = insn.op32 && key.stack() == Width::B32;
-    key.supervisor()
-        && match routine(insn.code) {
-            Some(Routine::Cli) => true,
-            Some(Routine::Pushf | Routine::PushSreg) => wide,
-            Some(Routine::MovFromSreg) => insn.kind[0] == Kind::Reg,
-            _ => false,
-        }
+    match routine(insn.code) {
+        Some(Routine::Cli) => key.supervisor(),
+        // it shows the same at every CPL: that is its sin
+        Some(Routine::Pushf) => key.protected() && wide,
+        Some(Routine::PushSreg) => wide,
+        Some(Routine::MovFromSreg) => insn.kind[0] == Kind::Reg,
+        _ => false,
+    }
 }
 
 impl Lower<'_, '_> {
