@@ -65,6 +65,7 @@ pub(crate) struct Rig {
     disk: Option<Vec<u8>>,
     protected: bool,
     hot: bool,
+    profiled: Option<u64>,
 }
 
 /// How it went.
@@ -121,6 +122,7 @@ impl Rig {
             disk: None,
             protected,
             hot: false,
+            profiled: None,
         };
         let rig = rig.poke(LOG_END, &LOG.to_le_bytes()).poke(TSS + 4, &STACK.to_le_bytes());
         let rig = rig.poke(TSS + 8, &u32::from(KDATA).to_le_bytes()).poke(TSS + 0x64, &[0, 0, 0x68, 0]);
@@ -184,6 +186,12 @@ impl Rig {
         self
     }
 
+    /// The monitor counts what it interprets after so many instructions.
+    pub(crate) fn profiled(mut self, after: u64) -> Rig {
+        self.profiled = Some(after);
+        self
+    }
+
     /// Assembles, boots, runs to the end on every engine. They have to agree in everything; the
     /// outcome is the interpreter's.
     pub(crate) fn run(self) -> Outcome {
@@ -193,6 +201,9 @@ impl Rig {
             let mut other = self.run_on(made, &image, &labels);
             engines::compare(made.name, &mut outcome, &mut other);
             let meter = other.machine.meter().unwrap();
+            let sensitive = other.machine.stats().sensitive + meter.in_place;
+            assert_eq!(outcome.machine.profile(), other.machine.profile(), "{}", made.name);
+            assert_eq!(sensitive, outcome.machine.stats().sensitive, "{}: {meter:?}", made.name);
             assert!(!self.hot || meter.entries > 0, "{}: nothing was compiled: {meter:?}", made.name);
             outcome.meters.push(meter);
         }
@@ -231,6 +242,10 @@ impl Rig {
             machine.board().attach_disk(0, Box::new(dev::block::MemoryBlock::new(bytes.clone())));
         }
         machine.boot(&Image::Rom(image.to_vec())).unwrap();
+        if let Some(after) = self.profiled {
+            machine.run(after);
+            machine.start_profile();
+        }
         let exit = loop {
             match machine.run(self.limit) {
                 Exit::Slice => machine.serial_output(0, &mut Vec::new()),

@@ -6,6 +6,7 @@
 mod by_dma;
 mod faults;
 mod flags;
+mod in_place;
 mod jumps;
 mod modes;
 mod quick;
@@ -17,6 +18,7 @@ mod stepped;
 mod strings;
 mod timed;
 mod units;
+mod whole;
 
 use crate::rig::*;
 use iced_x86::code_asm::*;

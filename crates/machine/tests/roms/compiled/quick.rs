@@ -176,3 +176,74 @@ fn many_reads_make_nothing_dirty() {
     .run();
     assert_eq!(o.result(0) & 0x60, 0x20);
 }
+
+/// Procedures that call each other in no order and jump into each other's midst, so many times: how many regions that
+/// took in all tiers.
+fn regions_of(times: u32) -> u64 {
+    const PROCEDURES: u32 = 24;
+    let o = Rig::protected(move |a| {
+        asm! { a => mov ebp, times; mov ebx, 12345; }
+        for n in 0..PROCEDURES {
+            let at = a.at(&format!("procedure {n}"));
+            asm! { a => mov dword_ptr(PAGE + 8 * n), at; }
+            let at = a.at(&format!("midst {n}"));
+            asm! { a => mov dword_ptr(PAGE + 8 * n + 4), at; }
+        }
+        asm! { a =>
+            label "again";
+            imul_3 ebx, ebx, 0x1_0dcd;
+            add ebx, 12345;
+            mov eax, ebx;
+            shr eax, 16;
+            xor edx, edx;
+            mov ecx, 2 * PROCEDURES;
+            div ecx;
+            mov edi, 3;
+            mov eax, dword_ptr(edx * 4 + PAGE);
+            call eax;
+            dec ebp;
+            jnz a.to("again");
+            jmp a.to("done");
+        }
+        for n in 0..PROCEDURES {
+            let (inner, out) = (format!("inner {n}"), format!("out {n}"));
+            let other = a.to(&format!("procedure {}", (n * 7 + 3) % PROCEDURES));
+            let midst = a.to(&format!("midst {}", (n * 5 + 1) % PROCEDURES));
+            asm! { a =>
+                label &format!("procedure {n}");
+                add dword_ptr(RESULT), n;
+                dec edi;
+                jz a.to(&out);
+                test bl, 1 << (n % 8);
+                jz midst;
+                label &inner;
+                inc esi;
+                test esi, 3;
+                jnz a.to(&inner);
+                call other;
+                label &format!("midst {n}");
+                xor dword_ptr(RESULT + 4), esi;
+                test bh, 1 << (n % 8);
+                jnz a.to(&out);
+                inc esi;
+                cmp edi, 0;
+                jg other;
+                label &out;
+                ret;
+            }
+        }
+        Ok(())
+    })
+    .limit(100_000_000)
+    .hot()
+    .run();
+    let meter = o.meters.last().unwrap();
+    meter.compiled_regions
+}
+
+#[test]
+fn what_is_compiled_comes_to_an_end() {
+    let few = regions_of(2_000);
+    let many = regions_of(20_000);
+    assert!(many <= few + few / 2, "{few} and then {many}");
+}

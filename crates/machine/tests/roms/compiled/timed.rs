@@ -135,3 +135,41 @@ fn popf_and_mov_ss() {
     assert!(o.result(0) > 10);
     assert_eq!(o.result(1), o.at("window"));
 }
+
+/// Interrupts in the midst of strings and between them, behind STI as well: the count that is left is the same for all.
+#[test]
+fn strings_are_interrupted() {
+    let mut o = Rig::protected(|a| {
+        timer(a, 119)?;
+        asm! { a =>
+            mov ebp, 1_500;
+            label "again";
+            mov edi, PAGE;
+            mov eax, ebp;
+            mov ecx, 100;
+            sti;
+        }
+        a.rep().stosd()?;
+        asm! { a => mov esi, PAGE; mov ecx, 75; inc eax; }
+        a.rep().movsw()?;
+        asm! { a => pushfd; cli; pop eax; add dword_ptr(RESULT + 8), eax; dec ebp; jnz a.to("again"); jmp a.to("done"); }
+        asm! { a =>
+            label "timer";
+            push eax;
+            inc dword_ptr(RESULT);
+            mov eax, dword_ptr(esp + 4);
+            add eax, ecx;
+            rol dword_ptr(RESULT + 4), 3;
+            xor dword_ptr(RESULT + 4), eax;
+            mov al, 0x20u32;
+            out 0x20, al;
+            pop eax;
+            iretd;
+        }
+        Ok(())
+    })
+    .limit(3_000_000)
+    .hot()
+    .run();
+    assert!(o.result(0) > 10);
+}
