@@ -106,8 +106,9 @@ fn is_step(i: &Insn, r: u8) -> bool {
         M::Inc | M::Dec => true,
         M::Add | M::Sub => i.kind[1] == Kind::Imm && little(i.imm),
         M::Lea => i.base == r && i.index == reg::NONE && little(i.disp),
+        // a repeated one goes on and on
         M::Movsb | M::Movsw | M::Movsd | M::Stosb | M::Stosw | M::Stosd | M::Lodsb | M::Lodsw | M::Lodsd => {
-            true
+            !i.prefix.repeated()
         }
         _ => false,
     }
