@@ -23,6 +23,7 @@ pub mod relocation;
 mod tables;
 pub mod witness;
 pub mod world;
+pub mod xed;
 
 pub use config::Configuration;
 pub use derive::{Class, Derivation, derive};

@@ -1,13 +1,16 @@
 //! QEMU and Bochs as voters on the classes: both run every 32-bit form that Ringer executes once at CPL 3, by the same
-//! ROM, and so does Ringer itself. Who traps where the class says otherwise has an entry in the ledger.
+//! ROM, and so does Ringer itself. Who traps where the class says otherwise has an entry in the ledger. XED's data say
+//! what is ring 0's, and are held against the specification likewise.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
 mod rom;
 
 use classify::ledger::{Disagreement, Voter, rulings, unexplained};
+use classify::xed::Xed;
 use classify::{Class, CodeMode, Configuration, Form, derive, forms};
 use cpu::{CpuModel, vector as v};
 use isa::Routine as R;
+use isa::spec::Specs;
 use libtest_mimic::{Arguments, Failed, Trial};
 use machine::{Config, Exit, Image, Machine};
 use std::io::Read;
@@ -33,7 +36,38 @@ fn main() {
         }
         Trial::test(name, move || vote(name, Some(voter), run)).with_ignored_flag(absent)
     });
-    libtest_mimic::run(&arguments, std::iter::once(ringer).chain(peers).collect()).exit();
+    let data = xed_data();
+    if data.is_none() {
+        eprintln!("SKIPPED: XED's data absent: RINGER_XED may say where they are");
+    }
+    let xed = Trial::test("xed", || xed(xed_data())).with_ignored_flag(data.is_none());
+    libtest_mimic::run(&arguments, [ringer, xed].into_iter().chain(peers).collect()).exit();
+}
+
+/// The directory of XED's data files: RINGER_XED, or where .ci/run puts them.
+fn xed_data() -> Option<PathBuf> {
+    let said = std::env::var_os("RINGER_XED").map(PathBuf::from);
+    let cache = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/ringer-xed"));
+    said.or(cache).filter(|directory| directory.join("xed-isa.txt").is_file())
+}
+
+/// XED marks instructions of ring 0: those, and no others, are privileged.
+fn xed(data: Option<PathBuf>) -> Result<(), Failed> {
+    let xed = Xed::read(&data.ok_or("no data")?)?;
+    let specs = Specs::embedded();
+    let (mut found, mut asked) = (Vec::new(), 0);
+    for isa in ["ia32", "x86-64"] {
+        let (differences, pairs) = xed.against(&specs.isa(isa)?);
+        found.extend(differences);
+        asked += pairs;
+    }
+    println!("xed: {} instructions, {asked} pairs, {} disagreements", xed.len(), found.len());
+    let rulings = rulings()?;
+    let (open, idle) = unexplained(&found, &rulings, Voter::Xed);
+    // another release may mark others
+    println!("xed: {} of the ledger's rulings are of other releases", idle.len());
+    let enough = xed.len() > 1500 && asked > 8000;
+    if open.is_empty() && enough { Ok(()) } else { Err(format!("{asked} pairs, {open:#?}").into()) }
 }
 
 fn installed(program: &str) -> bool {
