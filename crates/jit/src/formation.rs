@@ -76,6 +76,10 @@ impl Jit {
             return;
         }
         let physical = mem.physical_of(entry, linear);
+        if self.regions.has_door(physical, key) {
+            // one instruction was for the interpreter: it is to stop here again
+            return self.interpreter.ask_again(physical, cpu.key(), 0);
+        }
         let Some(runs) = self.interpreter.due(physical, cpu.key()) else { return };
         let hot = self.hints.hot(physical >> PAGE_SHIFT, self.hot);
         if runs < hot {
