@@ -246,28 +246,31 @@ fn rows(isa: &Isa) -> BTreeMap<spec::Pair, &spec::Form> {
 
 /// Where iced's `is_privileged` differs from the specification's in its default configuration.
 pub fn iced_against(isa: &Isa) -> Vec<Disagreement> {
+    privilege_against(isa, Voter::Iced, |code| Some(code.op_code().is_privileged())).0
+}
+
+/// Where a voter that says only what is privileged, if anything, differs from the specification in its default
+/// configuration, and of how many pairs it has spoken.
+pub(crate) fn privilege_against(
+    isa: &Isa,
+    voter: Voter,
+    says: impl Fn(Code) -> Option<bool>,
+) -> (Vec<Disagreement>, usize) {
     let configuration = spec::Configuration::default_of(isa);
-    let mut all = Vec::new();
+    let word = |privileged: bool| if privileged { "privileged" } else { "unprivileged" }.to_owned();
+    let (mut all, mut asked) = (Vec::new(), 0);
     for form in &isa.forms {
-        let class = specified(form.case(&configuration));
-        let word = |privileged: bool| if privileged { "privileged" } else { "unprivileged" }.to_owned();
-        for (code, mode) in &form.pairs {
-            let says = code.op_code().is_privileged();
-            if says != class.privileged {
-                let (says, specified) = (word(says), word(class.privileged));
-                let configuration = String::new();
-                all.push(Disagreement {
-                    voter: Voter::Iced,
-                    code: *code,
-                    mode: *mode,
-                    configuration,
-                    says,
-                    specified,
-                });
+        let specified = specified(form.case(&configuration)).privileged;
+        for &(code, mode) in &form.pairs {
+            let Some(said) = says(code) else { continue };
+            asked += 1;
+            if said != specified {
+                let (says, specified) = (word(said), word(specified));
+                all.push(Disagreement { voter, code, mode, configuration: String::new(), says, specified });
             }
         }
     }
-    all
+    (all, asked)
 }
 
 /// Disagreements that no ruling settles, and rulings that settle none.

@@ -4,9 +4,8 @@
 //! is for that level alone, and 3 else; the attribute `RING0` is on some of the former (XED's documentation of the
 //! instruction database).
 
-use crate::catalogue::specified;
-use crate::ledger::{Disagreement, Voter};
-use isa::spec::{Configuration, Isa};
+use crate::ledger::{Disagreement, Voter, privilege_against};
+use isa::spec::Isa;
 use isa::{Code, Mnemonic};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,31 +59,7 @@ impl Xed {
 
     /// Where it differs from a specification in its default configuration, and of how many pairs it has spoken.
     pub fn against(&self, isa: &Isa) -> (Vec<Disagreement>, usize) {
-        let configuration = Configuration::default_of(isa);
-        let (mut all, mut asked) = (Vec::new(), 0);
-        for form in &isa.forms {
-            let privileged = specified(form.case(&configuration)).privileged;
-            for &(code, mode) in &form.pairs {
-                let Some(says) = self.ring_0(code) else { continue };
-                asked += 1;
-                if says != privileged {
-                    all.push(disagreement(code, mode, says, privileged));
-                }
-            }
-        }
-        (all, asked)
-    }
-}
-
-fn disagreement(code: Code, mode: u8, says: bool, privileged: bool) -> Disagreement {
-    let word = |privileged: bool| if privileged { "privileged" } else { "unprivileged" }.to_owned();
-    Disagreement {
-        voter: Voter::Xed,
-        code,
-        mode,
-        configuration: String::new(),
-        says: word(says),
-        specified: word(privileged),
+        privilege_against(isa, Voter::Xed, |code| self.ring_0(code))
     }
 }
 
