@@ -3,7 +3,8 @@
 use crate::backend::{Addresses, Backend, BackendError, Effort};
 use crate::config::{Arithmetic, Lookup};
 use crate::key::Key;
-use crate::plan::{Block, Plan, Profile, Tier, plan};
+use crate::plan::{Block, Plan, Tier};
+use crate::planner::{Profile, plan};
 use crate::region::{self, Options};
 use cpu::State;
 use mem::Memory;

@@ -41,6 +41,7 @@ mod lower;
 mod mapped;
 mod mxcsr;
 mod plan;
+mod planner;
 #[cfg(target_arch = "x86_64")]
 mod quick;
 mod raised;

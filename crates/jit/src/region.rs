@@ -249,17 +249,19 @@ impl Region {
             l.vectors = step.effects.vectors(&step.insn);
             l.next = block.steps[..own].get(i + 1).map(|s| s.insn);
             l.group_of = members.get_mut(i).map(std::mem::take).unwrap_or_default();
-            match step.aside {
-                Some(Aside::Monitor(n)) => l.attempt(n, &step.effects),
-                Some(Aside::Whole(n)) => l.whole(n, &step.effects),
-                Some(Aside::InPlace) | None => {}
-            }
             let done = match step.aside {
-                None => sem::bind(&step.insn, ToCode).is_some_and(|run| run(l).is_ok()),
-                Some(Aside::InPlace) => l.in_place().is_ok(),
-                Some(_) => true,
+                None => sem::bind(&step.insn, ToCode).map_or(Err(Unsupported), |run| run(l)),
+                Some(Aside::InPlace) => l.in_place(),
+                Some(Aside::Monitor(n)) => {
+                    l.attempt(n, &step.effects);
+                    Ok(())
+                }
+                Some(Aside::Whole(n)) => {
+                    l.whole(n, &step.effects);
+                    Ok(())
+                }
             };
-            if !done {
+            if done.is_err() {
                 l.compute_raised();
                 let there = l.leave();
                 l.b.ins().jump(there, &[]);
